@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator's one call: xclbin, stream and host buffers in; data, time and mistakes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aie2 import txn
+from aie2.devices import Device, by_generation
+from aie2.devices import device as device_named
+from aie2.registers import Direction
+from firmware_sim.bd_registers import WORD_BYTES
+from firmware_sim.calibration import costs as costs_of
+from firmware_sim.configure import (
+    Configuration,
+    XclbinSource,
+    load,
+    object_bytes,
+    read_configuration,
+)
+from firmware_sim.diagnostics import KINDS, PATCH_NOT_FOLDED, Diagnostic, read
+from firmware_sim.engine import DONE, STALLED, run
+from firmware_sim.errors import ConfigurationError, HostBufferError, Stalled
+from firmware_sim.firmware import Firmware, image
+from firmware_sim.firmware.script import Context, Script, pushes
+from firmware_sim.result import TASK, Counts, Result
+from firmware_sim.state import (
+    BUFFER,
+    TASK_ROW,
+    Machine,
+    channel_id,
+    channel_of,
+    tile_kind_channels,
+)
+from firmware_sim.waits import explain, unfinished
+
+WATCHDOG_S = 2.0
+"""The driver ends a dispatch after this long (xdna-driver, timeout_in_sec)."""
+ADDRESS_WINDOW_BITS = 36
+"""Each host buffer has its own window of device addresses: an overrun never hits another."""
+
+FOLDING = KINDS[PATCH_NOT_FOLDED].name
+
+Insts = bytes | str | PathLike[str] | NDArray[np.uint32]
+L2 = Mapping[tuple[int, int, int], NDArray]
+
+
+def simulate(
+    xclbin: XclbinSource | Configuration,
+    insts: Insts,
+    buffers: Sequence[NDArray],
+    *,
+    device: str | Device | None = None,
+    profile: str = "central",
+    firmware: str | Firmware = "stock",
+    l2: L2 | None = None,
+    clock_mhz: float | None = None,
+) -> Result:
+    """Run a stream on a configured array; `buffers` are updated as the device would.
+
+    Args:
+        xclbin: path, bytes or parsed container, or a `Configuration`.
+        insts: TXN stream: path, bytes or words.
+        buffers: host buffers in argument order, C-contiguous; more than the xclbin declares is
+            taken with a warning.
+        device: "npu1" or "npu2"; by default what the stream's header says.
+        profile: which split of the unmeasured timing (`firmware_sim.calibration.PROFILES`).
+        firmware: "stock", "native", "phase2", or an image such as `Phase1(...)`.
+        l2: {(column, row, offset): array} memtile memory as the layer before left it.
+        clock_mhz: array clock; by default the device's.
+
+    Raises:
+        aie2.errors.FormatError: the container or the stream is malformed.
+        SimulationError: the design, the buffers or the calibration cannot be used.
+        Stalled: the run cannot progress; says which channel waits for what.
+    """
+    words = _words(insts)
+    target = _device(words, device)
+    costs = costs_of(target.name, profile, clock_mhz)
+    clock = target.clock_mhz if clock_mhz is None else clock_mhz
+    configuration = read_configuration(xclbin)
+    machine = load(configuration, target, costs)
+    arrays = _host_buffers(buffers)
+    warnings = _too_many(configuration, arrays)
+    _preload(machine, l2 or {})
+    firm = image(firmware)
+    context = Context(
+        words=words,
+        device=target,
+        columns=configuration.columns,
+        object_bytes=object_bytes(machine),
+        costs=costs,
+        read_tile=lambda column, row, offset, count: _tile(machine, column, row, offset, count),
+        read_argument=lambda argument, offset, count: _argument(arrays, argument, offset, count),
+    )
+    script = firm.script(context)
+    machine = _armed(machine, script, arrays)
+    started = time.perf_counter()
+    ended = run(machine, costs, WATCHDOG_S * clock * 1e6)
+    wall_s = time.perf_counter() - started
+    progress = machine.progress[0]
+    end = progress["last_token_at"] if progress["tokens"] else progress["last_op_at"]
+    result = Result(
+        device=target.name,
+        profile=profile,
+        firmware=firm.name,
+        clock_mhz=clock,
+        cycles=round(float(end) + script.tail_cycles),
+        array_cycles=round(float(np.nanmax(machine.log["finished"], initial=0.0))),
+        dispatch_base_us=costs.dispatch_base / clock,
+        counts=_counts(machine),
+        diagnostics=_all_notes(warnings, machine, ended),
+        tasks=_shim_tasks(machine),
+        wall_s=wall_s,
+        notes=script.notes,
+    )
+    if ended != DONE:
+        raise Stalled(_stall(machine, result, ended), result)
+    return result
+
+
+def _words(insts: Insts) -> NDArray[np.uint32]:
+    """Words of a stream in version 0.1, whichever version it came in."""
+    data = Path(insts).read_bytes() if isinstance(insts, (str, PathLike)) else insts
+    header = txn.read_header(data)
+    if (header.major, header.minor) != (0, 1):
+        program = txn.decode(data)
+        data = txn.encode(replace(program, header=replace(header, major=0, minor=1)))
+    if isinstance(data, bytes):
+        return np.frombuffer(data, np.uint32)
+    return np.ascontiguousarray(data, np.uint32)
+
+
+def _device(words: NDArray[np.uint32], wanted: str | Device | None) -> Device:
+    stated = by_generation(txn.read_header(words).generation)
+    if wanted is None:
+        return stated
+    chosen = device_named(wanted) if isinstance(wanted, str) else wanted
+    if chosen.name != stated.name:
+        raise ConfigurationError(
+            f"the stream was made for {stated.name} and {chosen.name} was asked for; make it again "
+            "for that device"
+        )
+    return chosen
+
+
+def _host_buffers(buffers: Sequence[NDArray]) -> list[NDArray[np.uint8]]:
+    arrays: list[NDArray[np.uint8]] = []
+    for number, buffer in enumerate(buffers):
+        if not isinstance(buffer, np.ndarray) or not buffer.flags.c_contiguous:
+            raise HostBufferError(f"buffer {number} is not a C-contiguous numpy array")
+        if not buffer.flags.writeable:
+            raise HostBufferError(f"buffer {number} is read-only; the device may write to it")
+        flat = buffer.reshape(-1).view(np.uint8)
+        for other, seen in enumerate(arrays):
+            if np.may_share_memory(flat, seen):
+                raise HostBufferError(
+                    f"buffers {other} and {number} share memory; copy one of them"
+                )
+        arrays.append(flat)
+    return arrays
+
+
+def _too_many(
+    configuration: Configuration, arrays: list[NDArray[np.uint8]]
+) -> tuple[Diagnostic, ...]:
+    declared = configuration.host_buffers
+    if declared is None or len(arrays) <= declared:
+        return ()
+    text = (
+        f"the xclbin declares {declared} host buffers and {len(arrays)} were given; a real device "
+        "cannot be called like that; patches of the others are read alike, folded or not"
+    )
+    return (Diagnostic("too-many-buffers", 0, 0, "", text),)
+
+
+def _tile(machine: Machine, column: int, row: int, offset: int, count: int) -> NDArray[np.uint8]:
+    columns, size = machine.memory.shape
+    if row != 1 or not 0 <= column < columns or offset < 0 or offset + count > size:
+        raise ConfigurationError(
+            f"{count} bytes at offset 0x{offset:x} of tile ({column},{row}) are not in a memtile "
+            f"of this {columns}-column partition"
+        )
+    return machine.memory[column, offset : offset + count]
+
+
+def _argument(
+    arrays: list[NDArray[np.uint8]], argument: int, offset: int, count: int
+) -> NDArray[np.uint8]:
+    if argument >= len(arrays) or offset + count > arrays[argument].size:
+        raise HostBufferError(
+            f"{count} bytes at offset {offset} of host buffer {argument} were asked for, and no "
+            "such bytes were given"
+        )
+    return arrays[argument][offset : offset + count]
+
+
+def _preload(machine: Machine, l2: L2) -> None:
+    for (column, row, offset), array in l2.items():
+        raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        _tile(machine, column, row, offset, raw.size)[:] = raw
+
+
+def _armed(machine: Machine, script: Script, arrays: list[NDArray[np.uint8]]) -> Machine:
+    """The machine with host buffers, a script and room to log every task that it can push."""
+    buffers = np.zeros(len(arrays), BUFFER)
+    buffers["pointer"] = [array.ctypes.data for array in arrays]
+    buffers["base"] = [number + 1 << ADDRESS_WINDOW_BITS for number in range(len(arrays))]
+    buffers["length"] = [array.size for array in arrays]
+    log = np.zeros(np.count_nonzero(pushes(script.words, script.ops)), TASK_ROW)
+    log["finished"] = np.nan
+    return machine._replace(buffers=buffers, words=script.words, ops=script.ops, log=log)
+
+
+def _shim_channels(machine: Machine, direction: Direction) -> list[int]:
+    return [
+        channel_id(column, 0, direction, channel)
+        for column in range(machine.memory.shape[0])
+        for channel in range(tile_kind_channels(0))
+    ]
+
+
+def _counts(machine: Machine) -> Counts:
+    done = machine.progress[0]
+    moved = machine.channels["moved"]
+    return Counts(
+        ops=int(done["op"]),
+        bds=int(done["bds"]),
+        pushes=int(done["pushes"]),
+        tokens=int(done["tokens"]),
+        patches=int(done["patches"]),
+        polls=int(done["polls"]),
+        dropped_pushes=int(done["dropped"]),
+        bytes_read=int(moved[_shim_channels(machine, Direction.MM2S)].sum()) * WORD_BYTES,
+        bytes_written=int(moved[_shim_channels(machine, Direction.S2MM)].sum()) * WORD_BYTES,
+    )
+
+
+def _shim_tasks(machine: Machine) -> NDArray[np.void]:
+    log = machine.log[: int(machine.progress["tasks"][0])]
+    tasks = np.zeros(log.size, TASK)
+    where = np.array([channel_of(number) for number in log["channel"]], np.int64).reshape(-1, 4)
+    for place, name in enumerate(("column", "row", "direction", "channel")):
+        tasks[name] = where[:, place]
+    for name in ("started", "finished", "words"):
+        tasks[name] = log[name]
+    return tasks
+
+
+def _all_notes(
+    before: tuple[Diagnostic, ...], machine: Machine, ended: int
+) -> tuple[Diagnostic, ...]:
+    """What was met before, during and after the run; one warning about folding is enough."""
+    met, folding = list(before), bool(before)
+    for note in read(machine):
+        if note.kind != FOLDING or not folding:
+            met.append(note)
+        folding = folding or note.kind == FOLDING
+    return (*met, *_left_behind(machine, ended))
+
+
+def _left_behind(machine: Machine, ended: int) -> tuple[Diagnostic, ...]:
+    if ended != DONE:
+        return ()
+    op = int(machine.progress["op"][0])
+    return tuple(
+        Diagnostic(
+            "unfinished-task",
+            round(float(machine.progress["last_op_at"][0])),
+            op,
+            name,
+            f"{name} still has a task when the stream ends, and nothing will move any more; wait "
+            "for its token before the end",
+        )
+        for name in unfinished(machine)
+    )
+
+
+def _stall(machine: Machine, result: Result, ended: int) -> str:
+    if ended == STALLED:
+        text = f"no progress after cycle {result.array_cycles}: {explain(machine)}"
+    else:
+        text = (
+            f"still running after {WATCHDOG_S:g} s of device time, when the driver's watchdog ends "
+            f"it; op {machine.progress['op'][0]} was being executed"
+        )
+    first = next((note for note in result.diagnostics if not note.is_warning), None)
+    return text if first is None else f"{text}; before that: {first}"

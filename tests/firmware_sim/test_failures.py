@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where silicon drops, wedges or corrupts, the simulator says so, by name and place."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from streams import (
+    MM2S,
+    S2MM,
+    bd,
+    buffers,
+    copy,
+    passthrough,
+    patch,
+    push,
+    stream,
+    token_id,
+    wait,
+)
+
+from aie2 import txn
+from aie2.devices import NPU2
+from aie2.errors import Aie2Error, FormatError
+from firmware_sim import SimulationError, Stalled, simulate
+
+
+def run(ops, words=1024, **kwargs):
+    held = kwargs.pop("held", None) or buffers(words)
+    return simulate(passthrough(), stream(ops), held, **kwargs), held
+
+
+def kinds(result):
+    return [diagnostic.kind for diagnostic in result.diagnostics]
+
+
+def test_a_plain_copy_is_right_and_silent():
+    result, (source, target) = run(copy(1024))
+    np.testing.assert_array_equal(source, target)
+    assert result.diagnostics == ()
+    assert (result.counts.bds, result.counts.pushes, result.counts.tokens) == (2, 2, 1)
+    assert result.counts.bytes_read == result.counts.bytes_written == 4096
+
+
+def test_a_push_into_a_full_queue_is_dropped_and_named():
+    ops = [bd(0, 1024), patch(0, 0, 0)] + [push(MM2S, 0)] * 8
+    with pytest.raises(Stalled, match="queue-overflow"):
+        run([*ops, bd(1, 8192), patch(1, 1, 0), token_id(), push(S2MM, 1, token=True), wait()])
+
+
+def test_overflow_sets_the_sticky_bit_until_it_is_cleared():
+    status = 0x1D228
+    ops = [bd(0, 1024), patch(0, 0, 0)] + [push(MM2S, 0)] * 8
+    polled = [txn.MaskPoll(status, 1 << 18, 1 << 18)]
+    cleared = [txn.Write(status, 1 << 18), txn.MaskPoll(status, 0, 1 << 18)]
+    result, _ = run([*ops, *polled, *cleared])
+    assert "queue-overflow" in kinds(result)
+
+
+def test_a_bd_rewritten_while_queued_is_named():
+    ops = copy(1024)
+    ops.insert(-1, bd(1, 512))
+    result, _ = run(ops)
+    assert "live-bd-rewritten" in kinds(result)
+    assert "BD 1 of shim(0,0)" in str(result.diagnostics[0])
+
+
+def test_an_invalid_bd_halts_its_channel():
+    ops = copy(1024)
+    ops[2] = bd(1, 1024, valid_bd=0)
+    with pytest.raises(Stalled, match=r"shim\(0,0\) MM2S 0 loaded BD 1, whose valid bit is clear"):
+        run(ops)
+
+
+def test_a_partial_fifo_object_waits_for_ever_and_says_for_whom():
+    with pytest.raises(Stalled) as stalled:
+        run(copy(200))
+    text = str(stalled.value)
+    assert "op 7 waits for a token of shim(0,0) S2MM 0" in text
+    assert "memtile(0,1) MM2S 0 (BD 2, 256 words left) waits for lock 1 >= 1, which is 0" in text
+    assert "memtile(0,1) S2MM 0 (BD 0, 56 words left) waits for data from shim(0,0) MM2S 0" in text
+    assert "shim(0,0) MM2S 0 is idle" in text
+
+
+def test_a_wait_without_a_token_says_that_no_task_is_left():
+    ops = copy(1024)
+    ops[5] = push(S2MM, 0, token=False)
+    with pytest.raises(Stalled, match=r"shim\(0,0\) S2MM 0 is idle: no task was pushed"):
+        run(ops)
+
+
+def test_a_token_with_an_id_that_has_no_route_never_arrives():
+    ops = copy(1024)
+    ops[4] = token_id(controller=3)
+    with pytest.raises(Stalled, match="token-unrouted"):
+        run(ops)
+
+
+def test_an_address_past_the_buffer_is_named_and_hurts_nobody():
+    held = buffers(1024)
+    held[1] = np.zeros(512, np.uint32)
+    result, held = run(copy(1024), held=held)
+    assert "bad-address" in kinds(result)
+    assert not result.ok
+    np.testing.assert_array_equal(held[1], held[0][:512])
+
+
+def test_a_patch_of_a_missing_argument_is_named():
+    ops = copy(1024)
+    ops[3] = patch(1, 4, 0)
+    result, _ = run(ops)
+    assert "bad-patch" in kinds(result)
+
+
+def test_a_poll_that_nothing_can_satisfy_stops():
+    with pytest.raises(Stalled, match="op 0 polls register 0x1d228, which nothing will change"):
+        run([txn.MaskPoll(0x1D228, 1 << 22, 1 << 22)])
+
+
+def test_a_task_that_the_stream_leaves_behind_is_named():
+    result, _ = run(copy(200)[:-1])
+    assert kinds(result) == ["unfinished-task"]
+
+
+def test_a_write_to_a_register_that_is_not_modelled_is_a_warning():
+    result, _ = run([*copy(1024), txn.Write(0x34000, 1)])
+    assert kinds(result) == ["unmodelled-register"]
+    assert result.ok
+
+
+def test_a_write_outside_the_partition_is_named():
+    result, _ = run([*copy(1024), push(MM2S, 0, column=3)])
+    assert kinds(result) == ["outside-partition"]
+
+
+def test_routes_rewritten_by_the_stream_are_named():
+    result, _ = run([*copy(1024), txn.Write(0x3F010, 0)])
+    assert kinds(result) == ["route-rewritten"]
+
+
+def test_a_channel_without_route_is_named():
+    ops = [bd(0, 256), patch(0, 0, 0), txn.Write(0x1D21C, 0)]
+    result, _ = run(ops)
+    assert "no-route" in kinds(result)
+
+
+def test_iteration_outlives_a_task_and_rewinds_with_the_bd():
+    """The same BD pushed twice goes on where it was; written again it starts anew."""
+    step = {"iteration_wrap": 3, "iteration_stepsize": 255}
+    send = [bd(1, 256, **step), patch(1, 0, 0)]
+    ops = [bd(0, 1024), patch(0, 1, 0), token_id(), push(S2MM, 0, token=True)]
+    ops += [*send, push(MM2S, 1), push(MM2S, 1, repeat=1)]
+    poll = txn.MaskPoll(0x1D228, 0, 0x0078003C)
+    result, (source, target) = run([*ops, poll, *send, push(MM2S, 1), wait()])
+    np.testing.assert_array_equal(target, np.r_[source[:768], source[:256]])
+    assert result.ok
+
+
+def test_strided_bds_read_what_their_steps_say():
+    ops = copy(256)
+    ops[2] = bd(1, 256, d0_wrap=16, d0_stepsize=1, d1_stepsize=63, d1_wrap=4, d2_stepsize=3)
+    _, (source, target) = run(ops)
+    index = [a * 4 + b * 64 + c * 2 for a in range(4) for b in range(4) for c in range(16)]
+    np.testing.assert_array_equal(target[:256], source[index])
+
+
+def test_the_device_of_the_stream_must_be_the_one_asked_for():
+    with pytest.raises(SimulationError, match="^the stream was made for npu2 and npu1 was asked"):
+        simulate(passthrough(), stream(copy(256), device=NPU2), buffers(), device="npu1")
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        ([np.zeros((8, 8))[:, ::2], np.zeros(8)], "^buffer 0 is not a C-contiguous numpy array"),
+        ([np.zeros(8), [1, 2]], "^buffer 1 is not a C-contiguous numpy array"),
+    ],
+)
+def test_unusable_buffers_are_refused(held, sentence):
+    with pytest.raises(SimulationError, match=sentence):
+        run(copy(256), held=held)
+
+
+def test_buffers_that_overlap_are_refused():
+    whole = np.zeros(64, np.uint32)
+    with pytest.raises(SimulationError, match="^buffers 0 and 1 share memory"):
+        run(copy(256), held=[whole[:32], whole[16:48]])
+
+
+def test_a_read_only_buffer_is_refused():
+    whole = np.zeros(64, np.uint32)
+    whole.flags.writeable = False
+    with pytest.raises(SimulationError, match="^buffer 0 is read-only"):
+        run(copy(256), held=[whole, np.zeros(64, np.uint32)])
+
+
+@pytest.mark.parametrize("length", [0, 3, 12, 40, 100])
+def test_truncated_streams_are_refused(length):
+    with pytest.raises(FormatError):
+        simulate(passthrough(), stream(copy(256))[:length], buffers())
+
+
+def test_unknown_firmware_and_profile_are_refused():
+    with pytest.raises(SimulationError, match="^firmware 'phase9' is not one of"):
+        run(copy(256), firmware="phase9")
+    with pytest.raises(SimulationError, match="^profile 'best' is not one of"):
+        run(copy(256), profile="best")
+    with pytest.raises(SimulationError, match="^a phase1 image has its pattern built in"):
+        run(copy(256), firmware="phase1")
+
+
+def test_a_wait_for_a_channel_that_does_not_exist_stops():
+    with pytest.raises(Stalled, match="op 0 waits for a token"):
+        run([txn.Tct(0, 0, S2MM, 99)])
+
+
+def test_a_memtile_bd_that_does_not_exist_halts_its_channel():
+    memtile_queue = 0xA0604 + (1 << 20) + 8
+    result, _ = run([txn.Write(memtile_queue, 63)])
+    assert {"no-route", "bd-invalid"} <= set(kinds(result))
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_damaged_streams_give_a_result_or_a_typed_error(data):
+    """Words of a good stream replaced at random: nothing crashes, nothing hangs."""
+    words = np.frombuffer(stream(copy(1024) + copy(256, receive=2, send=3)), np.uint32).copy()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, words.size - 1))
+        words[at] ^= data.draw(st.sampled_from([1, 2, 0x10, 0x80, 0x1000, 0x100000, 1 << 25]))
+    held = buffers(1024)
+    try:
+        result = simulate(passthrough(), words, held)
+    except (Aie2Error, SimulationError) as error:
+        assert str(error)
+        return
+    assert result.cycles >= 0
