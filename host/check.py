@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Did the right bytes arrive? Judged from the weights and the mask alone.
+
+This module imports nothing of bdgen: which rows are wanted it works out itself, and of the plan it
+takes only the claim of where each piece of a row landed, which it then proves or refutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SENTINEL = 0xA5
+"""What output buffers hold before a run, so that a byte nobody wrote shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Where pieces of rows are said to be: arrays of equal length, byte offsets."""
+
+    row: NDArray[np.int64]
+    row_offset: NDArray[np.int64]
+    nbytes: NDArray[np.int64]
+    at: NDArray[np.int64]
+
+
+def rows_complete(pieces: Pieces, wanted: NDArray[np.bool_], row_bytes: int) -> bool:
+    """Whether every wanted row is claimed whole and exactly once, and no row twice."""
+    covered = np.zeros(wanted.size, np.int64)
+    np.add.at(covered, pieces.row, pieces.nbytes)
+    order = np.lexsort((pieces.row_offset, pieces.row))
+    row, offset = pieces.row[order], pieces.row_offset[order]
+    ends = offset + pieces.nbytes[order]
+    same = row[1:] == row[:-1]
+    overlap = bool(np.any(offset[1:][same] < ends[:-1][same]))
+    whole = bool(np.all((covered == 0) | (covered == row_bytes)))
+    return whole and not overlap and bool(np.all(covered[wanted] == row_bytes))
+
+
+def bytes_right(
+    output: NDArray[np.uint8], weights: NDArray[np.uint8], pieces: Pieces, row_bytes: int
+) -> bool:
+    """Whether every claimed piece equals the weights; `weights` has shape (rows, row_bytes)."""
+    full = bool(np.all(pieces.nbytes == row_bytes))
+    if full and pieces.at.size:
+        if np.any(pieces.at % row_bytes):
+            return False
+        table = output[: output.size // row_bytes * row_bytes].reshape(-1, row_bytes)
+        slots = pieces.at // row_bytes
+        step = 1024
+        return all(
+            np.array_equal(
+                table[slots[first : first + step]], weights[pieces.row[first : first + step]]
+            )
+            for first in range(0, slots.size, step)
+        )
+    return all(
+        np.array_equal(output[at : at + count], weights[row, start : start + count])
+        for row, start, count, at in zip(
+            pieces.row, pieces.row_offset, pieces.nbytes, pieces.at, strict=True
+        )
+    )
+
+
+def untouched(part: NDArray[np.uint8]) -> bool:
+    """Whether a part of the output still holds what it held before the run."""
+    return bool(np.all(part == SENTINEL))
+
+
+def product(
+    output: NDArray[np.uint8], pieces: Pieces, activations: NDArray[np.float32], row_bytes: int
+) -> NDArray[np.float32]:
+    """Sum of activation times gathered row, rows being bf16; pieces must be whole rows."""
+    table = (
+        output[: output.size // row_bytes * row_bytes].view(np.uint16).reshape(-1, row_bytes // 2)
+    )
+    return weighted_rows(table[pieces.at // row_bytes], activations[pieces.row])
+
+
+def weighted_rows(
+    rows_bf16: NDArray[np.uint16], activations: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Sum over rows of activation x row, in float32, 1,024 rows at a time."""
+    total = np.zeros(rows_bf16.shape[1], np.float32)
+    for first in range(0, rows_bf16.shape[0], 1024):
+        block = rows_bf16[first : first + 1024].astype(np.uint32) << 16
+        total += activations[first : first + 1024] @ block.view(np.float32)
+    return total
+
+
+def relative_error(found: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
+    """Norm of the difference over the norm of `exact`; 0 when both are zero."""
+    norm = float(np.linalg.norm(exact))
+    difference = float(np.linalg.norm(found - exact))
+    return difference / norm if norm else difference

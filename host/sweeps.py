@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The published Phoenix micro-benchmarks, simulated: one table with the error of every point.
+
+The streams are what the measuring kernels ran: a passive loop through one memtile buffer, all
+transfers in, a wait, all transfers out. Nothing here feeds back into the calibration.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aie2 import txn
+from aie2.devices import NPU1
+from aie2.registers import (
+    CHANNEL_CTRL,
+    MEMTILE_BD,
+    MEMTILE_DMA,
+    SHIM_BD,
+    SHIM_DMA,
+    SHIM_QUEUE,
+    Direction,
+)
+from aie2.tiles import TileKind, kind, split
+from firmware_sim import Configuration, Result, read_configuration, simulate
+from firmware_sim.calibration import load
+from iron_designs.shipped import select
+
+SHIM_TOKEN_ID = 15
+"""Packet id of a shim tile's tokens, as mlir-aie assigns it."""
+
+OP_REPEATS = 64
+"""Ops of one kind in the stream that times them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One published figure beside the model's."""
+
+    what: str
+    measured: float
+    simulated: float
+
+    @property
+    def error(self) -> float:
+        """Relative error of the model."""
+        return self.simulated / self.measured - 1
+
+
+def published() -> dict[str, dict]:
+    """The published measurements, as `firmware_sim/calibration/published.toml` holds them."""
+    path = files("firmware_sim") / "calibration" / "published.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def loopback(words: int) -> Configuration:
+    """The one-column passthrough with memtile objects of `words` words; only lengths differ."""
+    shipped = read_configuration(select("npu1", 1, 1024).read())
+    length = MEMTILE_BD.field("buffer_length")
+    changed = {
+        address: value & ~(length.mask << length.lsb) | words
+        for address, value in zip(shipped.addresses.tolist(), shipped.values.tolist(), strict=True)
+        if kind(split(address).row) is TileKind.MEMTILE and _is_bd_word0(split(address).offset)
+    }
+    return shipped.with_values(changed)
+
+
+def _is_bd_word0(offset: int) -> bool:
+    inside = offset - MEMTILE_DMA.bd_base
+    return 0 <= inside < MEMTILE_DMA.bd_stride * MEMTILE_DMA.bd_count and (
+        inside % MEMTILE_DMA.bd_stride == 0
+    )
+
+
+def _transfers(direction: Direction, count: int, words: int, tokens: str) -> list[txn.Op]:
+    """Back-to-back tasks of one BD each; tokens: "all" of them issue one, or the "last"."""
+    ops: list[txn.Op] = []
+    first = 0 if direction == Direction.MM2S else count
+    for number in range(count):
+        bd, token = first + number, tokens == "all" or number == count - 1
+        payload = SHIM_BD.encode(
+            buffer_length=words, burst_length=NPU1.burst_code, axcache=2, valid_bd=1
+        )
+        address = SHIM_DMA.bd_address(bd)
+        ops.append(txn.BlockWrite(address, tuple(int(word) for word in payload)))
+        ops.append(txn.DdrPatch(address + 4, int(direction == Direction.S2MM), number * words * 4))
+        if token:
+            value = CHANNEL_CTRL.encode(controller_id=SHIM_TOKEN_ID)
+            ops.append(txn.MaskWrite(SHIM_DMA.ctrl(direction, 0), int(value[0]), 0x1F00))
+        push = SHIM_QUEUE.encode(start_bd_id=bd, enable_token_issue=int(token))
+        ops.append(txn.Write(SHIM_DMA.queue_address(direction, 0), int(push[0])))
+    waits = count if tokens == "all" else 1
+    ops += [txn.Tct(0, 0, direction, 0)] * waits
+    return ops
+
+
+def _stream(ops: list[txn.Op]) -> bytes:
+    header = txn.Header(0, 1, NPU1.generation, NPU1.rows, 1, NPU1.memtile_rows)
+    return txn.encode(txn.Program(header, tuple(ops)))
+
+
+def _clock() -> float:
+    return load("npu1").reference_clock_mhz
+
+
+def _run(ops: list[txn.Op], buffer_words: int, profile: str) -> Result:
+    buffers = [np.arange(buffer_words, dtype=np.uint32), np.zeros(buffer_words, np.uint32)]
+    result = simulate(
+        loopback(buffer_words), _stream(ops), buffers, profile=profile, clock_mhz=_clock()
+    )
+    if not np.array_equal(buffers[0], buffers[1]):
+        raise AssertionError("the loop did not bring its data back")
+    return result
+
+
+def _tasks(result: Result, direction: Direction) -> NDArray[np.void]:
+    return result.tasks[result.tasks["direction"] == direction]
+
+
+def single_transfers(profile: str = "central") -> list[Point]:
+    """Duration of one transfer each way, by size."""
+    known = published()["single_transfers"]
+    points: list[Point] = []
+    for place, words in enumerate(known["words"]):
+        ops = _transfers(Direction.MM2S, 1, words, "last")
+        ops += _transfers(Direction.S2MM, 1, words, "all")
+        result = _run(ops, words, profile)
+        for direction, name in ((Direction.MM2S, "mm2s"), (Direction.S2MM, "s2mm")):
+            task = _tasks(result, direction)[0]
+            simulated = float(task["finished"] - task["started"])
+            points.append(Point(f"{name.upper()} {words} words", known[name][place], simulated))
+    return points
+
+
+def back_to_back(profile: str = "central") -> list[Point]:
+    """Start-to-start intervals and durations of the K-sweep's eight tasks, and their spans."""
+    known = published()["back_to_back"]
+    tasks, words = known["tasks"], known["words"]
+    ops = _transfers(Direction.MM2S, tasks, words, "last")
+    ops += _transfers(Direction.S2MM, tasks, words, "all")
+    result = _run(ops, tasks * words, profile)
+    points: list[Point] = []
+    for direction, name in ((Direction.MM2S, "mm2s"), (Direction.S2MM, "s2mm")):
+        ran = _tasks(result, direction)
+        intervals = np.diff(ran["started"])
+        durations = ran["finished"] - ran["started"]
+        upper = name.upper()
+        points += [
+            Point(f"{upper} interval {place}", measured, float(intervals[place]))
+            for place, measured in enumerate(known[f"{name}_intervals"])
+        ]
+        points += [
+            Point(f"{upper} duration {place}", measured, float(durations[place]))
+            for place, measured in enumerate(known[f"{name}_durations"])
+        ]
+        span = sum(known[f"{name}_intervals"]) + known[f"{name}_durations"][-1]
+        points.append(
+            Point(f"{upper} span of {tasks}", span, float(intervals.sum() + durations[-1]))
+        )
+    return points
+
+
+def op_costs(profile: str = "central") -> list[Point]:
+    """Cycles per op of the kinds that were measured alone."""
+    known = published()["op_costs"]
+    spare = SHIM_DMA.bd_address(SHIM_DMA.bd_count - 1)
+    kinds: dict[str, txn.Op] = {
+        "write": txn.Write(spare, 0),
+        "block_write_8": txn.BlockWrite(spare, (0,) * SHIM_BD.words),
+        "mask_write": txn.MaskWrite(spare, 0, 0xFFFFFFFF),
+    }
+    points: list[Point] = []
+    for name, op in kinds.items():
+        result = simulate(
+            loopback(64), _stream([op] * OP_REPEATS), [], profile=profile, clock_mhz=_clock()
+        )
+        points.append(Point(name.replace("_", " "), known[name], result.cycles / OP_REPEATS))
+    return points
+
+
+def markdown(profile: str = "central") -> str:
+    """All three comparisons as one Markdown table, with sources and published spreads below."""
+    lines = ["| what (cycles at 1,028 MHz) | measured | simulated | error |", "|-|-|-|-|"]
+    for points in (op_costs(profile), back_to_back(profile), single_transfers(profile)):
+        lines += [
+            f"| {point.what} | {point.measured:g} | {point.simulated:.1f} | {point.error:+.1%} |"
+            for point in points
+        ]
+    notes = [
+        f"- {name}: {entry['source']}. Spread: {entry['spread']}."
+        for name, entry in published().items()
+    ]
+    return "\n".join(lines) + "\n\n" + "\n".join(notes) + "\n"
