@@ -93,6 +93,11 @@ def _original(
     if not whole:
         raise FirmwareError("phase2: the stream holds no transfer in both directions to replace")
     first = min(whole, key=lambda ends: ends[Direction.S2MM].arg_plus)
+    if any(first[direction].arg_plus for direction in Direction):
+        raise FirmwareError(
+            "phase2: weights and output must begin where their host buffers do; pass buffers that "
+            "hold nothing before them"
+        )
     target = Target(
         device=context.device,
         columns=1 + max(lane.column for lane in lanes),
