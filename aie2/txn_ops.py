@@ -27,6 +27,10 @@ DDR_PATCH_WORDS = 12
 DDR_PATCH_ARG_WORD = 8
 DDR_PATCH_ARG_PLUS_WORD = 10
 TCT_WORDS = 4
+ADDRESS_WORD, BLOCK_BYTES_WORD, VALUE_WORD, MASK_WORD = 2, 3, 4, 5
+"""Words of a write, block write, mask write or poll that hold what the names say."""
+DDR_PATCH_ADDRESS_WORD = 6
+"""Word of a DDR patch that holds the patched register's address."""
 
 
 class Opcode(IntEnum):

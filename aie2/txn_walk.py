@@ -137,7 +137,7 @@ def rules(specs: tuple[OpSpec, ...]) -> Rules:
     return table
 
 
-FINE, UNKNOWN, TRUNCATED, SIZE, WIDE, DIRECTION, COUNT, TOO_FEW, LEFT_OVER = range(9)
+FINE, UNKNOWN, TRUNCATED, SIZE, WIDE, DIRECTION, NO_TILES, COUNT, TOO_FEW, LEFT_OVER = range(10)
 """What the walk found."""
 
 _TCT, _READ_REGS = int(Opcode.TCT), int(Opcode.READ_REGS)
@@ -183,6 +183,10 @@ def _walk(
             return WIDE, op, at, _word(words, at + high_word)
         if opcode == _TCT and _word(words, at + 2) & 0xFF > 1:
             return DIRECTION, op, at, _word(words, at + 2) & 0xFF
+        if opcode == _TCT and not (_word(words, at + 3) >> 8 & 0xFF) * (
+            _word(words, at + 3) >> 16 & 0xFF
+        ):
+            return NO_TILES, op, at, 0
         if opcode == _READ_REGS:
             count = _word(words, at + 2)
             if length != _READ_REGS_HEADER_WORDS + 2 * count:
@@ -220,6 +224,7 @@ _SENTENCES = {
     SIZE: "{name} states a size of {value} bytes; it can be {sizes}",
     WIDE: "{name} has a register address of more than 32 bits, 0x{value:x} in the upper half",
     DIRECTION: "{name} waits for direction {value}; it can be 0 (S2MM) or 1 (MM2S)",
+    NO_TILES: "{name} waits for a rectangle of no tiles; give at least one row and column",
     COUNT: "{name} states {value} addresses, which its size does not agree with",
     TOO_FEW: "the stream ends here, but its header states more ops",
     LEFT_OVER: "{left} bytes are left after the last op that the header states",

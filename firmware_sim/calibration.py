@@ -94,6 +94,8 @@ class Costs(NamedTuple):
     native_patch: float
     native_push: float
     native_wait: float
+    native_poll: float
+    native_mask_write: float
     walk: float
     l2_read: float
     test_row: float
@@ -157,7 +159,11 @@ def provenance(name: str) -> dict[str, tuple[Constant, str]]:
     constants = {key: (constant, name) for key, constant in calibration.constants.items()}
     if calibration.inherit is None:
         return constants
-    return provenance(calibration.inherit) | constants
+    inherited = {
+        key: (constant.model_copy(update={"grade": "assumed"}), owner)
+        for key, (constant, owner) in provenance(calibration.inherit).items()
+    }
+    return inherited | constants
 
 
 @lru_cache
@@ -173,7 +179,7 @@ def costs(device_name: str, profile: str = "central", clock_mhz: float | None = 
         raise CalibrationError(f"profile {profile!r} is not one of {', '.join(PROFILES)}")
     target = device(device_name)
     clock = target.clock_mhz if clock_mhz is None else clock_mhz
-    if not clock > 0:
+    if not 0 < clock < float("inf"):
         raise CalibrationError(f"a clock of {clock} MHz cannot run: give a positive one")
     rule = load(device_name).inherited_domain
     known = provenance(device_name)

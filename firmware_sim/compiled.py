@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 
-PACKAGES = ("aie2", "firmware_sim")
+PACKAGES = ("aie2", "bdgen", "firmware_sim")
 """Packages whose sources go into the compiled simulator."""
 
 

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
-from firmware_sim.state import ROWS_MODELLED, TILE_CHANNELS, Machine, channel_name, tile_name
+from firmware_sim.state import (
+    NOTES_KEPT,
+    ROWS_MODELLED,
+    TILE_CHANNELS,
+    Machine,
+    channel_name,
+    tile_name,
+)
 
 
 class Kind(NamedTuple):
@@ -61,13 +68,21 @@ KINDS = (
     ),
     Kind(
         "unmodelled-register",
-        "write to 0x{value:x} of {tile}, a register that is not modelled, had no effect",
+        "write to 0x{value:x}, a register that is not modelled, had no effect",
     ),
     Kind("outside-partition", "write to address 0x{value:x} outside the partition had no effect"),
     Kind(
         "route-rewritten",
         "stream-switch register 0x{value:x} of {tile} rewritten by the stream; routes stay as the "
         "configuration made them",
+    ),
+    Kind(
+        "unmodelled-read",
+        "poll of 0x{value:x}, a register that is not modelled; it was read as 0",
+    ),
+    Kind(
+        "patch-offset",
+        "DDR patch by {value} bytes is beyond any host buffer; the BD gets address 0",
     ),
 )
 """Every diagnostic; its position is its code in the compiled engine."""
@@ -88,9 +103,13 @@ KINDS = (
     UNMODELLED_REGISTER,
     OUTSIDE_PARTITION,
     ROUTE_REWRITTEN,
+    UNMODELLED_READ,
+    PATCH_OFFSET,
 ) = range(len(KINDS))
 
-WARNINGS = frozenset({"patch-not-folded", "too-many-buffers", "unmodelled-register"})
+WARNINGS = frozenset(
+    {"patch-not-folded", "too-many-buffers", "unmodelled-register", "left-in-array"}
+)
 """Diagnostics after which the data can still be right."""
 
 
@@ -101,12 +120,15 @@ class Diagnostic:
     kind: str
     cycle: int
     op: int
-    """Number of the op in the stream that caused it, or was being executed."""
+    """Number of the op that caused it or was being executed, in what the firmware executes."""
     channel: str
     message: str
+    times: int = 1
+    """How often the same was met; cycle and op are those of the first time."""
 
     def __str__(self) -> str:
-        return f"{self.kind} at cycle {self.cycle}, op {self.op}: {self.message}"
+        more = f" ({self.times} times)" if self.times > 1 else ""
+        return f"{self.kind} at cycle {self.cycle}, op {self.op}: {self.message}{more}"
 
     @property
     def is_warning(self) -> bool:
@@ -114,11 +136,26 @@ class Diagnostic:
         return self.kind in WARNINGS
 
 
+WARNING_CODES = tuple(code for code, kind in enumerate(KINDS) if kind.name in WARNINGS)
+ROOM_FOR_WARNINGS = NOTES_KEPT // 2
+
+
 @njit
 def report(m: Machine, kind: int, channel: int, tile: int, value: int, now: float) -> None:
-    """Note a diagnostic; rows beyond what is kept are only counted."""
+    """Note a diagnostic, once for all times that the same is met; count it in any case.
+
+    Warnings fill at most half of the notes, so that they never crowd out mistakes.
+    """
+    m.note_counts[kind] += 1
     progress = m.progress[0]
-    if progress.notes < m.notes.size:
+    for row in range(progress.notes):
+        note = m.notes[row]
+        same = note.kind == kind and note.channel == channel and note.tile == tile
+        if same and (note.value == value or kind == BAD_ADDRESS):
+            note.times += 1
+            return
+    room = ROOM_FOR_WARNINGS if kind in WARNING_CODES else m.notes.size
+    if progress.notes < room:
         note = m.notes[progress.notes]
         note.at = now
         note.kind = kind
@@ -126,12 +163,20 @@ def report(m: Machine, kind: int, channel: int, tile: int, value: int, now: floa
         note.channel = channel
         note.tile = tile
         note.value = value
-    progress.notes += 1
+        note.times = 1
+        progress.notes += 1
 
 
 def read(m: Machine) -> tuple[Diagnostic, ...]:
-    """The diagnostics that were kept, in the order they were met."""
+    """The diagnostics that were kept, in the order they were first met."""
     return tuple(_one(note) for note in m.notes[: int(m.progress["notes"][0])])
+
+
+def counts(m: Machine) -> dict[str, int]:
+    """How often each kind of diagnostic was met, kept or not; kinds not met are left out."""
+    return {
+        kind.name: int(count) for kind, count in zip(KINDS, m.note_counts, strict=False) if count
+    }
 
 
 def _one(note: Any) -> Diagnostic:
@@ -142,4 +187,5 @@ def _one(note: Any) -> Diagnostic:
     name = channel_name(channel) if channel >= 0 else ""
     kind = KINDS[int(note["kind"])]
     text = kind.text.format(channel=name, tile=tile_name(column, row), value=int(note["value"]))
-    return Diagnostic(kind.name, round(float(note["at"])), int(note["op"]), name, text)
+    at, op, times = round(float(note["at"])), int(note["op"]), int(note["times"])
+    return Diagnostic(kind.name, at, op, name, text, times)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from numba import njit
 from numpy.typing import NDArray
 
+from aie2.registers import LOCK_VALUE
 from firmware_sim import diagnostics as d
 from firmware_sim.bd_registers import (
     M_ACQUIRE,
@@ -56,7 +57,7 @@ from firmware_sim.state import (
     Machine,
 )
 
-LOCK_MAX = 63
+LOCK_MAX = LOCK_VALUE.field("value").max
 
 
 @njit
@@ -87,7 +88,7 @@ def start_task(
     ch.task_started = pushed
     ch.rounds_left = cut(word, QUEUE_REPEAT)
     row = m.progress[0].tasks
-    ch.task_row = row
+    ch.task_row = row if row < m.log.size else -1
     if row < m.log.size:
         entry = m.log[row]
         entry.channel = channel
@@ -135,6 +136,8 @@ def load_bd(m: Machine, costs: Costs, channel: int, bd: int, ready: float, now: 
     if acquire(m, channel, words, now):
         ch.phase = READY
         offer(m, ch.link, now)
+        if m.progress[0].equal_waits:
+            wake(m, costs, tile, now)
     else:
         ch.phase = WAIT_LOCK
 
@@ -175,6 +178,8 @@ def acquire(m: Machine, channel: int, words: NDArray, now: float) -> bool:
         return False
     held = m.locks[tile, index]
     granted = held >= -value if value < 0 else held == value
+    if value >= 0 and not granted:
+        m.progress[0].equal_waits = 1
     if granted:
         change_lock(m, tile, index, -abs(value), now)
     return granted
@@ -206,17 +211,24 @@ def change_lock(m: Machine, tile: int, index: int, change: int, now: float) -> N
 
 @njit
 def wake(m: Machine, costs: Costs, tile: int, now: float) -> None:
-    """Let channels that see the locks of `tile` try again, in order of their numbers."""
+    """Let channels that see the locks of `tile` try again until none gets what it waits for.
+
+    They try in order of their numbers; one that is granted may let another go on.
+    """
     first = max(tile - ROWS_MODELLED, 0) * TILE_CHANNELS
     last = min(tile + ROWS_MODELLED + 1, m.locks.shape[0]) * TILE_CHANNELS
-    for channel in range(first, last):
-        ch = m.channels[channel]
-        if ch.phase == WAIT_LOCK:
-            words = m.bds[channel // TILE_CHANNELS, ch.bd]
-            if acquire(m, channel, words, now):
-                ch.phase = READY
-                ch.ready_at = max(ch.ready_at, now + costs.lock_handoff)
-                offer(m, ch.link, now)
+    granted = True
+    while granted:
+        granted = False
+        for channel in range(first, last):
+            ch = m.channels[channel]
+            if ch.phase == WAIT_LOCK:
+                words = m.bds[channel // TILE_CHANNELS, ch.bd]
+                if acquire(m, channel, words, now):
+                    granted = True
+                    ch.phase = READY
+                    ch.ready_at = max(ch.ready_at, now + costs.lock_handoff)
+                    offer(m, ch.link, now)
 
 
 @njit
@@ -316,7 +328,7 @@ def finish_task(m: Machine, costs: Costs, channel: int, now: float) -> None:
     """A task is done: log it, issue its token, and take up the next one in the queue."""
     ch = m.channels[channel]
     word, row = ch.task, ch.task_row
-    if row < m.progress[0].tasks:
+    if row >= 0:
         m.log[row].finished = now
         m.log[row].words = ch.moved - m.log[row].words
     ch.task = -1

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from aie2 import txn, txn_ops
 from aie2.registers import SHIM_BD, SHIM_DMA
 from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT
+from bdgen.target import TRANSLATED_ARGS
 from firmware_sim import diagnostics as d
 from firmware_sim.bits import bits, get, wide
 from firmware_sim.calibration import Costs
 from firmware_sim.compiled import SOURCES
 from firmware_sim.diagnostics import report
-from firmware_sim.dma import link_event, offer
+from firmware_sim.dma import link_event, offer, wake
 from firmware_sim.mmio import BD, classify, read32, write32
 from firmware_sim.state import (
     CHANNEL_SLOTS,
@@ -34,7 +35,7 @@ from firmware_sim.state import (
 DONE, STALLED, TIMED_OUT = range(3)
 """How a run ended."""
 
-FETCH, LAND, EXECUTE, WAIT, POLL = range(5)
+FETCH, TAKE, LAND, EXECUTE, WAIT, POLL = range(6)
 """Steps within an op."""
 
 WRITE = int(txn.Opcode.WRITE)
@@ -50,6 +51,8 @@ TCT_COLUMN, TCT_COLUMNS = bits(txn_ops.TCT, "column"), bits(txn_ops.TCT, "column
 TCT_ROW, TCT_ROWS = bits(txn_ops.TCT, "row"), bits(txn_ops.TCT, "rows")
 TCT_DIRECTION, TCT_CHANNEL = bits(txn_ops.TCT, "direction"), bits(txn_ops.TCT, "channel")
 
+ADDRESS, VALUE, MASK = txn_ops.ADDRESS_WORD, txn_ops.VALUE_WORD, txn_ops.MASK_WORD
+BLOCK_BYTES, PATCHED = txn_ops.BLOCK_BYTES_WORD, txn_ops.DDR_PATCH_ADDRESS_WORD
 BLOCK_WRITE_HEADER = txn.BLOCK_WRITE_HEADER_WORDS
 BD_WORDS = SHIM_DMA.bd.words
 PATCH_ARGUMENT = txn_ops.DDR_PATCH_ARG_WORD
@@ -57,8 +60,10 @@ PATCH_PLUS = txn_ops.DDR_PATCH_ARG_PLUS_WORD
 LOW_MASK = SHIM_BD.field("base_address_low").mask << SHIM_BD.field("base_address_low").shift
 HIGH_MASK = SHIM_BD.field("base_address_high").mask
 ALL_BITS = 0xFFFFFFFF
-PRETRANSLATED_ARGUMENTS = 5
-"""Host buffers whose address the firmware translates itself (reference: TXN ABI, DDR_PATCH)."""
+IDLE_EVENTS = 20_000_000
+"""Events that the controller may wait through before a run counts as endless."""
+OFFSET_BITS = 32
+"""Bits of the byte offset that a DDR patch can add (aiebu takes no more)."""
 FOLD = 0x80000000
 """What later compilers add to the offset of the other arguments: DDR as the NPU sees it."""
 
@@ -66,6 +71,8 @@ FOLD = 0x80000000
 @njit
 def event_loop(m: Machine, costs: Costs, limit: float) -> int:
     """Run until the stream and the array come to rest; returns DONE, STALLED or TIMED_OUT."""
+    for tile in range(m.locks.shape[0]):
+        wake(m, costs, tile, 0.0)
     for link in range(m.links.size):
         offer(m, link, 0.0)
     progress = m.progress[0]
@@ -73,13 +80,15 @@ def event_loop(m: Machine, costs: Costs, limit: float) -> int:
         link, at = next_link(m)
         if at == NEVER and progress.at == NEVER:
             return DONE if progress.op == m.ops.size else STALLED
-        if min(at, progress.at) > limit:
+        if min(at, progress.at) > limit or progress.idle_events > IDLE_EVENTS:
             return TIMED_OUT
         if at <= progress.at:
+            progress.idle_events += 1
             link_event(m, costs, link, at)
             if progress.step == WAIT and tokens_here(m, False):
                 progress.at = at
         else:
+            progress.idle_events = 0
             step(m, costs, at == NEVER)
 
 
@@ -103,6 +112,11 @@ def step(m: Machine, costs: Costs, array_at_rest: bool) -> None:
         return
     op = m.ops[progress.op]
     if progress.step == FETCH:
+        progress.step = TAKE
+        if op.before > 0:
+            progress.at = now + op.before
+            return
+    if progress.step == TAKE:
         if op.opcode == TCT:
             progress.step = WAIT
         else:
@@ -120,7 +134,7 @@ def step(m: Machine, costs: Costs, array_at_rest: bool) -> None:
         progress.step = EXECUTE
         return
     elif op.opcode == MASK_POLL or op.opcode == MASK_POLL_BUSY:
-        if not poll(m, op.offset):
+        if not poll(m, op.offset, now):
             progress.step = POLL
             progress.at = NEVER if array_at_rest else now + op.cost
             return
@@ -136,22 +150,22 @@ def step(m: Machine, costs: Costs, array_at_rest: bool) -> None:
 def execute(m: Machine, costs: Costs, opcode: int, at: int, now: float) -> None:
     """Carry an op out, word for word as the stream has it."""
     words = m.words
-    address = wide(words[at + 2])
+    address = wide(words[at + ADDRESS])
     if opcode == WRITE:
-        write32(m, costs, address, wide(words[at + 4]), ALL_BITS, True, now)
+        write32(m, costs, address, wide(words[at + VALUE]), ALL_BITS, True, now)
     elif opcode == MASK_WRITE:
-        value, mask = wide(words[at + 4]), wide(words[at + 5])
+        value, mask = wide(words[at + VALUE]), wide(words[at + MASK])
         write32(m, costs, address, value, mask, True, now)
     elif opcode == BLOCK_WRITE:
-        payload = wide(words[at + 3]) // 4 - BLOCK_WRITE_HEADER
+        payload = wide(words[at + BLOCK_BYTES]) // 4 - BLOCK_WRITE_HEADER
         count_bds(m, address, payload)
         for word in range(payload):
             value = wide(words[at + BLOCK_WRITE_HEADER + word])
             write32(m, costs, address + 4 * word, value, ALL_BITS, True, now)
     elif opcode == DDR_PATCH:
         m.progress[0].patches += 1
-        register = wide(words[at + 6])
-        argument = wide(words[at + PATCH_ARGUMENT])
+        register = wide(words[at + PATCHED])
+        argument = wide(words[at + PATCH_ARGUMENT]) | wide(words[at + PATCH_ARGUMENT + 1]) << 32
         plus = wide(words[at + PATCH_PLUS]) | wide(words[at + PATCH_PLUS + 1]) << 32
         target = translate(m, argument, plus, now)
         write32(m, costs, register, target & LOW_MASK, LOW_MASK, True, now)
@@ -169,21 +183,24 @@ def count_bds(m: Machine, address: int, payload: int) -> None:
 @njit
 def translate(m: Machine, argument: int, plus: int, now: float) -> int:
     """Device address of a host buffer's byte; folded and unfolded offsets are read alike."""
-    if argument >= m.buffers.size:
+    if argument < 0 or argument >= m.buffers.size:
         report(m, d.BAD_PATCH, -1, 0, argument, now)
         return 0
-    if argument >= PRETRANSLATED_ARGUMENTS:
+    if argument >= TRANSLATED_ARGS:
         if plus >= FOLD:
             plus -= FOLD
         else:
             report(m, d.PATCH_NOT_FOLDED, -1, 0, argument, now)
+    if plus < 0 or plus >> OFFSET_BITS:
+        report(m, d.PATCH_OFFSET, -1, 0, plus, now)
+        return 0
     return m.buffers[argument].base + plus
 
 
 @njit
 def pushed_channel_idle(m: Machine, at: int) -> bool:
     """Whether the channel that the push at word `at` goes to has run dry."""
-    address = wide(m.words[at + 2])
+    address = wide(m.words[at + ADDRESS])
     column, row = address >> COLUMN_SHIFT, (address >> ROW_SHIFT) & ROW_MASK
     if row >= ROWS_MODELLED or column >= m.memory.shape[0]:
         return True
@@ -193,11 +210,11 @@ def pushed_channel_idle(m: Machine, at: int) -> bool:
 
 
 @njit
-def poll(m: Machine, at: int) -> bool:
+def poll(m: Machine, at: int, now: float) -> bool:
     """One read of the MASKPOLL at word `at`: whether the register has the wanted value."""
     m.progress[0].polls += 1
-    value, mask = wide(m.words[at + 4]), wide(m.words[at + 5])
-    return read32(m, wide(m.words[at + 2])) & mask == value
+    value, mask = wide(m.words[at + VALUE]), wide(m.words[at + MASK])
+    return read32(m, wide(m.words[at + ADDRESS]), now) & mask == value
 
 
 @njit

@@ -142,9 +142,9 @@ def write32(
     if column >= m.memory.shape[0]:
         report(m, d.OUTSIDE_PARTITION, -1, 0, address, now)
         return
-    if row >= ROWS_MODELLED:
+    if row >= ROWS_MODELLED or offset % 4:
         if live:
-            report(m, d.UNMODELLED_REGISTER, -1, column * ROWS_MODELLED, address, now)
+            report(m, d.UNMODELLED_REGISTER, -1, 0, address, now)
         return
     tile = column * ROWS_MODELLED + row
     what, number, word = classify(row, offset, m.memory.shape[1])
@@ -175,19 +175,22 @@ def write32(
             report(m, d.ROUTE_REWRITTEN, -1, tile, offset, now)
         m.switch[tile, number] = merged(m.switch[tile, number], value, mask)
     elif what == MUX:
+        if live and m.mux[tile, number] != merged(m.mux[tile, number], value, mask):
+            report(m, d.ROUTE_REWRITTEN, -1, tile, offset, now)
         m.mux[tile, number] = merged(m.mux[tile, number], value, mask)
     elif what == MEMORY:
         memory = m.memory[column].view(np.uint32)
         memory[number // 4] = merged(memory[number // 4], value, mask)
     elif live:
-        report(m, d.UNMODELLED_REGISTER, -1, tile, offset, now)
+        report(m, d.UNMODELLED_REGISTER, -1, 0, address, now)
 
 
 @njit
-def read32(m: Machine, address: int) -> int:
-    """Value of a register as the controller would read it."""
+def read32(m: Machine, address: int, now: float) -> int:
+    """Value of a register as the controller would read it; 0 where nothing is modelled."""
     column, row = address >> COLUMN_SHIFT, (address >> ROW_SHIFT) & ROW_MASK
-    if column >= m.memory.shape[0] or row >= ROWS_MODELLED:
+    if column >= m.memory.shape[0] or row >= ROWS_MODELLED or address % 4:
+        report(m, d.UNMODELLED_READ, -1, 0, address, now)
         return 0
     tile = column * ROWS_MODELLED + row
     what, number, word = classify(row, address & OFFSET_MASK, m.memory.shape[1])
@@ -195,12 +198,17 @@ def read32(m: Machine, address: int) -> int:
         return wide(m.bds[tile, number, word])
     if what == STATUS:
         return channel_status(m, tile * TILE_CHANNELS + number)
+    if what == CTRL:
+        return m.channels[tile * TILE_CHANNELS + number].controller_id << CONTROLLER_ID.shift
     if what == LOCK:
         return m.locks[tile, number]
     if what == SWITCH:
         return wide(m.switch[tile, number])
+    if what == MUX:
+        return wide(m.mux[tile, number])
     if what == MEMORY:
         return wide(m.memory[column].view(np.uint32)[number // 4])
+    report(m, d.UNMODELLED_READ, -1, 0, address, now)
     return 0
 
 

@@ -40,6 +40,9 @@ OPPOSITE = {
 """Bundle that a master port leads to in the neighbour, and where that neighbour lies."""
 CONTROL = "ctrl"
 TOKEN_IDS = 32
+ALL_TOKEN_IDS = (1 << TOKEN_IDS) - 1
+SLAVE_MASK = 0x1F
+"""Bits of a circuit master's configuration that name the slave port."""
 
 
 class Port(NamedTuple):
@@ -100,7 +103,7 @@ class Switches:
                 if (
                     fields["enable"]
                     and not fields["packet_enable"]
-                    and fields["config"] & 0x1F == slave
+                    and fields["config"] & SLAVE_MASK == slave
                 ):
                     yield Port(port.column, port.row, bundle, number)
 
@@ -118,8 +121,8 @@ class Switches:
             return 0
         arbiter, msels = out["config"] & 0x7, out["config"] >> 3 & 0xF
         reached = 0
-        for slot in range(4):
-            offset = SHIM_SWITCH.slot_base + 0x10 * slave + 4 * slot
+        for slot in range(SHIM_SWITCH.slots):
+            offset = SHIM_SWITCH.slot_base + SHIM_SWITCH.slot_port_stride * slave + 4 * slot
             rule = self._register(column, 0, offset, SWITCH_SLOT)
             if rule["enable"] and rule["arbiter"] == arbiter and msels >> rule["msel"] & 1:
                 for packet in range(TOKEN_IDS):

@@ -25,17 +25,18 @@ from firmware_sim.configure import (
     object_bytes,
     read_configuration,
 )
-from firmware_sim.diagnostics import KINDS, PATCH_NOT_FOLDED, Diagnostic, read
-from firmware_sim.engine import DONE, STALLED, run
+from firmware_sim.diagnostics import KINDS, PATCH_NOT_FOLDED, Diagnostic, counts, read
+from firmware_sim.engine import DONE, IDLE_EVENTS, STALLED, run
 from firmware_sim.errors import ConfigurationError, HostBufferError, Stalled
 from firmware_sim.firmware import Firmware, image
-from firmware_sim.firmware.script import Context, Script, pushes
+from firmware_sim.firmware.script import Context, Script
 from firmware_sim.result import TASK, Counts, Result
 from firmware_sim.state import (
     BUFFER,
     TASK_ROW,
     Machine,
     channel_id,
+    channel_name,
     channel_of,
     tile_kind_channels,
 )
@@ -47,6 +48,7 @@ ADDRESS_WINDOW_BITS = 36
 """Each host buffer has its own window of device addresses: an overrun never hits another."""
 
 FOLDING = KINDS[PATCH_NOT_FOLDED].name
+NAMES = frozenset(kind.name for kind in KINDS)
 
 Insts = bytes | str | PathLike[str] | NDArray[np.uint32]
 L2 = Mapping[tuple[int, int, int], NDArray]
@@ -86,6 +88,7 @@ def simulate(
     costs = costs_of(target.name, profile, clock_mhz)
     clock = target.clock_mhz if clock_mhz is None else clock_mhz
     configuration = read_configuration(xclbin)
+    _check_columns(words, configuration)
     machine = load(configuration, target, costs)
     arrays = _host_buffers(buffers)
     warnings = _too_many(configuration, arrays)
@@ -105,18 +108,19 @@ def simulate(
     started = time.perf_counter()
     ended = run(machine, costs, WATCHDOG_S * clock * 1e6)
     wall_s = time.perf_counter() - started
-    progress = machine.progress[0]
-    end = progress["last_token_at"] if progress["tokens"] else progress["last_op_at"]
+    end = float(machine.progress["last_op_at"][0]) + script.tail_cycles
+    notes = _all_notes(warnings, machine, ended)
     result = Result(
         device=target.name,
         profile=profile,
         firmware=firm.name,
         clock_mhz=clock,
-        cycles=round(float(end) + script.tail_cycles),
+        cycles=round(end),
         array_cycles=round(float(np.nanmax(machine.log["finished"], initial=0.0))),
         dispatch_base_us=costs.dispatch_base / clock,
         counts=_counts(machine),
-        diagnostics=_all_notes(warnings, machine, ended),
+        diagnostics=notes,
+        met=counts(machine) | {note.kind: note.times for note in notes if note.kind not in NAMES},
         tasks=_shim_tasks(machine),
         wall_s=wall_s,
         notes=script.notes,
@@ -151,11 +155,22 @@ def _device(words: NDArray[np.uint32], wanted: str | Device | None) -> Device:
     return chosen
 
 
+def _check_columns(words: NDArray[np.uint32], configuration: Configuration) -> None:
+    columns = txn.read_header(words).columns
+    if columns > configuration.columns:
+        raise ConfigurationError(
+            f"the stream is for {columns} columns and the design has {configuration.columns}; use "
+            "the xclbin that the stream was made for"
+        )
+
+
 def _host_buffers(buffers: Sequence[NDArray]) -> list[NDArray[np.uint8]]:
     arrays: list[NDArray[np.uint8]] = []
     for number, buffer in enumerate(buffers):
         if not isinstance(buffer, np.ndarray) or not buffer.flags.c_contiguous:
             raise HostBufferError(f"buffer {number} is not a C-contiguous numpy array")
+        if buffer.dtype.hasobject:
+            raise HostBufferError(f"buffer {number} holds Python objects; give it a number type")
         if not buffer.flags.writeable:
             raise HostBufferError(f"buffer {number} is read-only; the device may write to it")
         flat = buffer.reshape(-1).view(np.uint8)
@@ -214,7 +229,7 @@ def _armed(machine: Machine, script: Script, arrays: list[NDArray[np.uint8]]) ->
     buffers["pointer"] = [array.ctypes.data for array in arrays]
     buffers["base"] = [number + 1 << ADDRESS_WINDOW_BITS for number in range(len(arrays))]
     buffers["length"] = [array.size for array in arrays]
-    log = np.zeros(np.count_nonzero(pushes(script.words, script.ops)), TASK_ROW)
+    log = np.zeros(script.ops.size, TASK_ROW)
     log["finished"] = np.nan
     return machine._replace(buffers=buffers, words=script.words, ops=script.ops, log=log)
 
@@ -267,20 +282,34 @@ def _all_notes(
 
 
 def _left_behind(machine: Machine, ended: int) -> tuple[Diagnostic, ...]:
+    """What a stream that came to its end leaves behind: tasks, and words in the array."""
     if ended != DONE:
         return ()
-    op = int(machine.progress["op"][0])
-    return tuple(
-        Diagnostic(
+    op, at = int(machine.progress["op"][0]), float(machine.progress["last_op_at"][0])
+
+    def note(kind: str, channel: str, text: str) -> Diagnostic:
+        return Diagnostic(kind, round(at), op, channel, text)
+
+    stuck = unfinished(machine)
+    notes = [
+        note(
             "unfinished-task",
-            round(float(machine.progress["last_op_at"][0])),
-            op,
             name,
             f"{name} still has a task when the stream ends, and nothing will move any more; wait "
             "for its token before the end",
         )
-        for name in unfinished(machine)
-    )
+        for name in stuck
+    ]
+    log = machine.log[: int(machine.progress["tasks"][0])]
+    late = sorted({int(number) for number in log["channel"][log["finished"] > at]})
+    for name in (channel_name(number) for number in late):
+        text = f"{name} finishes after the stream has ended; the host would read too early"
+        notes.append(note("ends-early", name, f"{text}; wait for its token before the end"))
+    moved = _counts(machine)
+    if moved.bytes_read != moved.bytes_written and not stuck:
+        text = f"{moved.bytes_read} bytes went in and {moved.bytes_written} came out"
+        notes.append(note("left-in-array", "", f"{text}; the next run would begin with the rest"))
+    return tuple(notes)
 
 
 def _stall(machine: Machine, result: Result, ended: int) -> str:
@@ -288,8 +317,9 @@ def _stall(machine: Machine, result: Result, ended: int) -> str:
         text = f"no progress after cycle {result.array_cycles}: {explain(machine)}"
     else:
         text = (
-            f"still running after {WATCHDOG_S:g} s of device time, when the driver's watchdog ends "
-            f"it; op {machine.progress['op'][0]} was being executed"
+            f"still running after {WATCHDOG_S:g} s of device time or {IDLE_EVENTS} events in the "
+            "array, when the driver's watchdog would have ended it; op "
+            f"{machine.progress['op'][0]} was being executed"
         )
     first = next((note for note in result.diagnostics if not note.is_warning), None)
     return text if first is None else f"{text}; before that: {first}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2.devices import NPU1, Device
-from aie2.registers import MEMTILE_DMA, SHIM_DMA
+from aie2.registers import MEMTILE_DMA, MEMTILE_LOCKS, MEMTILE_SWITCH, SHIM_DMA, SHIM_SWITCH
 from aie2.tiles import TileKind
 from firmware_sim.errors import ConfigurationError
 
@@ -24,7 +24,7 @@ CHANNEL_SLOTS = MEMTILE_DMA.s2mm_channels
 """Channels numbered per tile and direction: as many as the tile kind with most of them has."""
 
 TILE_CHANNELS = 2 * CHANNEL_SLOTS
-LOCK_SLOTS = 64
+LOCK_SLOTS = MEMTILE_LOCKS.count
 BD_SLOTS = MEMTILE_DMA.bd_count
 BD_WORDS = MEMTILE_DMA.bd.words
 
@@ -37,10 +37,20 @@ NEVER = np.inf
 NOTES_KEPT = 256
 """Diagnostics of a run that are kept; further ones are only counted."""
 
+NOTE_KINDS = 32
+"""Room for the kinds of diagnostics (`firmware_sim.diagnostics.KINDS`)."""
+
 QUEUE_DEPTH = NPU1.queue_depth
 """Tasks that a channel's queue holds, beside the one that runs."""
 
-SWITCH_WORDS = 0x400
+SWITCH_WORDS = (
+    max(
+        switch.slot_base - switch.master_base + switch.slot_port_stride * (first + count)
+        for switch in (SHIM_SWITCH, MEMTILE_SWITCH)
+        for _, first, count in switch.slaves
+    )
+    // 4
+)
 """Words from a stream switch's first master register to past its last packet slot."""
 
 
@@ -56,7 +66,7 @@ CHANNEL = np.dtype(
         ("overflowed", np.int64),  # sticky status bit: a push was dropped
         ("tokens", np.int64),  # arrived at the controller and not consumed
         ("task", np.int64),  # queue word of the running task, -1: none
-        ("task_row", np.int64),  # its row in `Machine.log`
+        ("task_row", np.int64),  # its row in `Machine.log`, -1: not logged
         ("task_started", np.float64),  # cycle at which its queue word landed
         ("tasks", np.int64),  # tasks started in this run
         ("rounds_left", np.int64),  # further times that the chain comes round
@@ -96,6 +106,7 @@ OP = np.dtype(
     [
         ("opcode", np.int64),
         ("offset", np.int64),  # word at which it starts in the stream
+        ("before", np.float64),  # cycles that pass before it is taken up
         ("cost", np.float64),  # cycles; a push: on a busy channel; a poll: per read
         ("idle_cost", np.float64),  # cycles of a push whose channel has run dry
     ]
@@ -120,6 +131,7 @@ NOTE = np.dtype(
         ("channel", np.int64),  # -1: none
         ("tile", np.int64),
         ("value", np.int64),
+        ("times", np.int64),  # how often the same was met
     ]
 )
 """Something that silicon would do wrong."""
@@ -138,7 +150,9 @@ PROGRESS = np.dtype(
         ("polls", np.int64),  # MASKPOLL reads
         ("dropped", np.int64),  # pushes into a full queue
         ("tasks", np.int64),  # rows of the task log in use
-        ("notes", np.int64),  # diagnostics met, which may be more than are kept
+        ("notes", np.int64),  # rows of `Machine.notes` in use
+        ("equal_waits", np.int64),  # 1 once a BD has waited for a lock to have one value
+        ("idle_events", np.int64),  # events since the controller last did anything
         ("served_until", np.float64, (3,)),  # DDR: reads, writes, both together
     ]
 )
@@ -172,6 +186,8 @@ class Machine(NamedTuple):
     ops: Records
     log: Records
     notes: Records
+    note_counts: NDArray[np.int64]
+    """(kinds) how often each diagnostic was met, kept or not."""
     progress: Records
     """(1) a `PROGRESS` record."""
 
@@ -237,5 +253,6 @@ def empty(device: Device, columns: int) -> Machine:
         ops=np.zeros(0, OP),
         log=np.zeros(0, TASK_ROW),
         notes=np.zeros(NOTES_KEPT, NOTE),
+        note_counts=np.zeros(NOTE_KINDS, np.int64),
         progress=np.zeros(1, PROGRESS),
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from aie2.registers import MEMTILE_BD, SHIM_BD
+from aie2.registers import MEMTILE_BD, SHIM_BD, Direction
 from firmware_sim.dma import lock_place
 from firmware_sim.engine import POLL, WAIT, wait_fields
 from firmware_sim.state import (
@@ -32,7 +32,15 @@ def explain(machine: Machine) -> str:
     if step != WAIT:
         return f"op {op} was being executed"
     clauses = [f"op {op} waits for a token"]
-    for channel in _awaited(machine, op):
+    awaited = _awaited(machine, op)
+    if not awaited:
+        column, row, direction, number, _, _ = wait_fields(machine.words, offset)
+        way = Direction(direction).name
+        return (
+            f"op {op} waits for a token of tile ({column},{row}) {way} {number}, of which this "
+            "partition has none"
+        )
+    for channel in awaited:
         clauses[0] = f"op {op} waits for a token of {channel_name(channel)}"
         clauses += _chain(machine, channel)
     return "; ".join(clauses)

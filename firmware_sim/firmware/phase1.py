@@ -9,7 +9,7 @@ are shortened to the rows that are kept, or dropped with their wait, and rows la
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from aie2 import txn, txn_ops
 from aie2.registers import SHIM_BD
 from firmware_sim.errors import FirmwareError
-from firmware_sim.firmware.script import Context, OpCosts, Script, priced
-from firmware_sim.firmware.stock import native_costs, stock_costs
+from firmware_sim.firmware.script import Context, Script, priced
+from firmware_sim.firmware.stock import native_costs
 from firmware_sim.firmware.stream import Batches, Ints, Role, read_batches
 
 Skip = Literal["written", "walked"]
@@ -38,6 +38,18 @@ class Phase1:
     skip: Skip = "written"
     name: str = "phase1"
 
+    def __post_init__(self) -> None:
+        """Refuse a pattern that is none."""
+        if self.wanted.ndim != 1 or self.wanted.dtype != np.bool_:
+            raise FirmwareError(
+                f"a phase1 pattern is one bool per row, not {self.wanted.dtype} of shape "
+                f"{self.wanted.shape}"
+            )
+        if self.row_bytes < WORD_BYTES or self.row_bytes % WORD_BYTES:
+            raise FirmwareError(f"a row of {self.row_bytes} bytes: give a multiple of 4")
+        if self.skip not in get_args(Skip):
+            raise FirmwareError(f"skip {self.skip!r} is not one of {', '.join(get_args(Skip))}")
+
     def script(self, context: Context) -> Script:
         """The ops that the image executes of the stream, and what walking over the rest costs.
 
@@ -51,13 +63,12 @@ class Phase1:
         )
         keep = self._keep(found, wanted_op, kept)
         words = self._resized(context, found, kept)
-        script = priced(_without(words, found.offsets, keep), _op_costs(context))
+        script = priced(_without(words, found.offsets, keep), native_costs(context.costs))
         walk = context.costs.walk
         executed = np.flatnonzero(keep)
         walked = np.diff(executed, prepend=-1) - 1
         ops = script.ops.copy()
-        ops["cost"] += walked * walk
-        ops["idle_cost"] += walked * walk
+        ops["before"] += walked * walk
         after = keep.size - 1 - int(executed[-1]) if executed.size else keep.size
         rows = int(np.count_nonzero(found.role == Role.ROW_PUSH))
         notes = (
@@ -68,6 +79,18 @@ class Phase1:
 
     def _wanted_ops(self, found: Batches) -> NDArray[np.bool_]:
         """Which row ops belong to wanted rows."""
+        pushes = found.role == Role.ROW_PUSH
+        lengths = np.unique(found.length_bytes[pushes])
+        if lengths.size > 1 or (lengths.size and lengths[0] != self.row_bytes):
+            raise FirmwareError(
+                f"the stream's BDs move {', '.join(map(str, lengths))} bytes and the image's rows "
+                f"have {self.row_bytes}; make the stream with bdgen.program.phase1"
+            )
+        if np.count_nonzero(pushes) != self.wanted.size:
+            raise FirmwareError(
+                f"the stream has {np.count_nonzero(pushes)} rows and the image's pattern "
+                f"{self.wanted.size}; make both for the same matrix"
+            )
         is_row = found.source >= 0
         row, rest = np.divmod(found.source, self.row_bytes)
         wrong = is_row & ((rest != 0) | (row >= self.wanted.size))
@@ -111,12 +134,6 @@ class Phase1:
         put(Role.PAD_BD, LENGTH_WORD, pad // WORD_BYTES)
         put(Role.PAD_RECEIVE_BD, LENGTH_WORD, pad // WORD_BYTES)
         return words
-
-
-def _op_costs(context: Context) -> OpCosts:
-    """Block writes are copied out of the payload as ever; the rest the image does natively."""
-    stock, native = stock_costs(context.costs), native_costs(context.costs)
-    return native._replace(block_write=stock.block_write, block_write_word=stock.block_write_word)
 
 
 def _places(lane: Ints, nbytes: Ints) -> Ints:

@@ -19,15 +19,15 @@ from aie2.registers import Direction
 from bdgen import bitmap as bitmaps
 from bdgen import schedule
 from bdgen.program import gather_words
-from bdgen.request import Location, Request, unpack
+from bdgen.request import ALIGNMENT_BYTES, Location, Request, unpack
 from bdgen.scan import ELEMENTS, ElementName, scan
-from bdgen.target import Matrix, Target
+from bdgen.target import WORD_BYTES, Matrix, Target
 from firmware_sim.errors import FirmwareError
 from firmware_sim.firmware.script import Context, Script, priced
-from firmware_sim.firmware.stock import native_costs
-from firmware_sim.firmware.stream import Lane, lanes_of
+from firmware_sim.firmware.stock import making_costs
+from firmware_sim.firmware.stream import Lane, lanes_of, written_bds
 
-READ_BYTES = 16
+READ_BYTES = ALIGNMENT_BYTES
 """Bytes of activations per read, as the seed has it."""
 
 
@@ -50,6 +50,7 @@ class Phase2:
             raise FirmwareError("phase2: the stream has no DDR patch to carry a request")
         request = unpack(patch.reserved, context.columns)
         target, matrix = _original(context, lanes_of(program), request)
+        _check_size(program, matrix)
         vector = _vector(context, request)
         bitmap = scan(
             vector,
@@ -72,7 +73,7 @@ class Phase2:
             f"scanned {request.count} {request.dtype} activations ({nbytes} bytes) in "
             f"{round(cycles)} cycles, {rows.size} rows wanted",
         )
-        return priced(made.words, native_costs(context.costs), before=cycles, notes=notes)
+        return priced(made.words, making_costs(context.costs), before=cycles, notes=notes)
 
 
 def _vector(context: Context, request: Request) -> NDArray[Any]:
@@ -83,6 +84,20 @@ def _vector(context: Context, request: Request) -> NDArray[Any]:
         raw = context.read_argument(request.arg, offset, nbytes)
     element = ELEMENTS[request.dtype]
     return np.ascontiguousarray(raw).view(element.array or element.word)
+
+
+def _check_size(program: txn.Program, matrix: Matrix) -> None:
+    """The request and the transfer that it replaces must be about the same bytes."""
+    moved = sum(
+        bd.fields["buffer_length"] * WORD_BYTES
+        for bd in written_bds(program)
+        if bd.patch.arg == matrix.arg
+    )
+    if moved != matrix.nbytes:
+        raise FirmwareError(
+            f"phase2: the request is for {matrix.rows} rows of {matrix.row_bytes} bytes and the "
+            f"stream's own transfer for {moved} bytes; make the request for this matrix"
+        )
 
 
 def _original(

@@ -124,7 +124,6 @@ def priced(
     waits = np.flatnonzero(opcodes == txn.Opcode.TCT)
     cost[waits[:1]] += table.wait_first
     idle = np.where(is_push, table.push_idle, cost)
-    cost[:1] += before
-    idle[:1] += before
+    ops["before"][:1] = before
     ops["cost"], ops["idle_cost"] = cost, idle
     return Script(words, ops, 0.0 if ops.size else before, notes)

@@ -31,16 +31,21 @@ def stock_costs(costs: Costs) -> OpCosts:
 
 
 def native_costs(costs: Costs) -> OpCosts:
-    """Costs per op of an image that makes, enqueues and awaits BDs itself."""
+    """Costs per op of an image that enqueues by itself; BDs are copied from the stream as ever."""
     return stock_costs(costs)._replace(
-        block_write=costs.native_bd,
-        block_write_word=0.0,
+        mask_write=costs.native_mask_write,
         patch=costs.native_patch,
         push_busy=costs.native_push,
         push_idle=costs.native_push,
         wait_first=0.0,
         wait_each=costs.native_wait,
+        poll=costs.native_poll,
     )
+
+
+def making_costs(costs: Costs) -> OpCosts:
+    """Costs per op of an image that also makes the BDs, addresses included."""
+    return native_costs(costs)._replace(block_write=costs.native_bd, block_write_word=0.0)
 
 
 @dataclass(frozen=True)

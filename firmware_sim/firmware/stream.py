@@ -22,8 +22,8 @@ from firmware_sim.errors import FirmwareError
 
 Ints = NDArray[np.int64]
 
-ADDRESS, VALUE, PATCHED, BLOCK_BYTES = 2, 4, 6, 3
-"""Words of an op that hold its address, its value, the patched register, its size in bytes."""
+ADDRESS, VALUE = txn_ops.ADDRESS_WORD, txn_ops.VALUE_WORD
+PATCHED, BLOCK_BYTES = txn_ops.DDR_PATCH_ADDRESS_WORD, txn_ops.BLOCK_BYTES_WORD
 WHOLE_BD = (txn.BLOCK_WRITE_HEADER_WORDS + SHIM_BD.words) * 4
 CHANNELS = SHIM_DMA.s2mm_channels
 
@@ -61,6 +61,8 @@ class Batches:
     """Byte offset in the weights that each row op reads from, -1 for other ops."""
     lane: Ints
     """Lane of each batch: column x channels + channel."""
+    length_bytes: Ints
+    """Bytes that the BD of each row op moves, -1 for other ops."""
 
 
 def _last(keys: Ints, ops: Ints, wanted: Ints, before: Ints) -> Ints:
@@ -86,7 +88,7 @@ class _Reader:
         self.opcodes, self.offsets = txn.index(words)
         count = self.opcodes.size
         self.role, self.batch = np.full(count, -1), np.full(count, -1)
-        self.source = np.full(count, -1)
+        self.source, self.length = np.full(count, -1), np.full(count, -1)
         patched = self.opcodes == Opcode.DDR_PATCH
         at = self.offsets + np.where(patched, PATCHED, ADDRESS)
         self.address = words[np.minimum(at, words.size - 1)].astype(np.int64)
@@ -155,18 +157,21 @@ class _Reader:
         odd = np.flatnonzero((self.role < 0) | (self.batch < 0))
         if odd.size:
             raise FirmwareError(f"op {odd[0]} is not one that a row-by-row stream has")
-        return Batches(self.offsets, self.role, self.batch, self.source, opened)
+        return Batches(self.offsets, self.role, self.batch, self.source, opened, self.length)
 
     def _batch_of(self, opened: Ints, at: Ints, lanes: Ints, ops: Ints) -> Ints:
         return _last(opened, at, lanes, ops)
 
     def _wait_lanes(self, waits: Ints) -> Ints:
+        """Lane that each wait is for, -1 for waits of other kinds than a lane's receive side."""
         body = txn_ops.TCT_WORDS - txn_ops.TCT.words
-        column, channel = (
-            self._word(waits, body + field.word) >> field.lsb & field.mask
-            for field in (txn_ops.TCT.field("column"), txn_ops.TCT.field("channel"))
-        )
-        return column * CHANNELS + channel
+        found = {
+            field.name: self._word(waits, body + field.word) >> field.lsb & field.mask
+            for field in txn_ops.TCT.fields
+        }
+        usual = (found["row"] == 0) & (found["direction"] == Direction.S2MM)
+        usual &= (found["rows"] == 1) & (found["columns"] == 1)
+        return np.where(usual, found["column"] * CHANNELS + found["channel"], -1)
 
     def _receive(self, keys: Ints, at: Ints, lanes: Ints, batches: Ints) -> Ints:
         """Claim what belongs to receive tasks; returns the argument that each batch writes to."""
@@ -189,11 +194,12 @@ class _Reader:
         source = self._word(patches, txn_ops.DDR_PATCH_ARG_PLUS_WORD)
         for ops in (writes, patches, pushes):
             self.source[ops] = source
+        self.length[pushes] = self._bd_field(writes, "buffer_length") * 4
         self.source[polls] = source[polled]
         padding = self._word(patches, txn_ops.DDR_PATCH_ARG_WORD) == arg[batches]
         for ops in (writes[padding], patches[padding], pushes[padding], polls[padding[polled]]):
             self.role[ops] += Role.PAD_BD - Role.ROW_BD
-            self.source[ops] = -1
+            self.source[ops] = self.length[ops] = -1
 
 
 def read_batches(words: NDArray[np.uint32]) -> Batches:
@@ -212,20 +218,41 @@ class Lane(NamedTuple):
     channel: int
 
 
+class Bd(NamedTuple):
+    """A shim BD that a stream writes and patches."""
+
+    column: int
+    number: int
+    fields: dict[str, int]
+    patch: txn.DdrPatch
+
+
+def written_bds(program: txn.Program) -> list[Bd]:
+    """Every shim BD that a stream writes and then patches, in order of the patches."""
+    found: list[Bd] = []
+    payloads: dict[tuple[int, int], tuple[int, ...]] = {}
+    for op in program.ops:
+        if isinstance(op, txn.BlockWrite | txn.DdrPatch):
+            column, _, offset = split(op.address)
+            key = column, (offset - SHIM_DMA.bd_base) // SHIM_DMA.bd_stride
+            if isinstance(op, txn.BlockWrite):
+                payloads[key] = op.payload
+            elif len(payloads.get(key, ())) == SHIM_BD.words:
+                found.append(Bd(*key, SHIM_BD.decode(payloads[key]), op))
+    return found
+
+
 def lanes_of(program: txn.Program) -> dict[Lane, dict[Direction, txn.DdrPatch]]:
-    """First patch in each direction of every lane that a stream pushes to, in any order."""
+    """Patch of the BD that each lane starts with in each direction, first push first."""
     found: dict[Lane, dict[Direction, txn.DdrPatch]] = {}
-    patches: dict[tuple[int, int], txn.DdrPatch] = {}
+    patches = {(bd.column, bd.number): bd.patch for bd in reversed(written_bds(program))}
     queues = {
         SHIM_DMA.queue_address(direction, channel): (direction, channel)
         for direction in Direction
         for channel in range(CHANNELS)
     }
     for op in program.ops:
-        if isinstance(op, txn.DdrPatch):
-            column, _, offset = split(op.address)
-            patches[column, (offset - SHIM_DMA.bd_base) // SHIM_DMA.bd_stride] = op
-        elif isinstance(op, txn.Write):
+        if isinstance(op, txn.Write):
             column, _, offset = split(op.address)
             if offset in queues:
                 direction, channel = queues[offset]

@@ -16,6 +16,7 @@ from aie2.devices import NPU1, NPU2, Device
 from aie2.registers import SHIM_BD, SHIM_DMA, SHIM_QUEUE, Direction
 from aie2.txn import Header, Program
 
+SIDE = st.integers(1, 255)
 U8, U16 = st.integers(0, 0xFF), st.integers(0, 0xFFFF)
 U32, U64 = st.integers(0, 0xFFFFFFFF), st.integers(0, (1 << 64) - 1)
 MASK_SIZES = st.sampled_from([28, 32])
@@ -33,7 +34,7 @@ OPS = {
     txn.LoadPmStart: st.builds(txn.LoadPmStart, st.integers(0, 0xFFFFFF), U32),
     txn.CreateScratchpad: st.builds(txn.CreateScratchpad, U8, U32, U64),
     txn.UpdateReg: st.builds(txn.UpdateReg, U8, U8, U32, U32),
-    txn.Tct: st.builds(txn.Tct, U8, U8, st.sampled_from(Direction), U8, U8, U8),
+    txn.Tct: st.builds(txn.Tct, U8, U8, st.sampled_from(Direction), U8, SIDE, SIDE),
     txn.DdrPatch: st.builds(txn.DdrPatch, U32, U64, U64, RESERVED),
     txn.ReadRegs: st.builds(txn.ReadRegs, st.lists(U64, max_size=4).map(tuple)),
     txn.RecordTimer: st.builds(txn.RecordTimer, U32),

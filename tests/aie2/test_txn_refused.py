@@ -157,6 +157,12 @@ def test_bad_headers(data: bytes, offset: int, sentence: str):
             "TCT waits for direction 2; it can be 0 (S2MM) or 1 (MM2S)",
         ),
         (
+            [128, 16, 1, 0x00100],
+            1,
+            (0, 16),
+            "TCT waits for a rectangle of no tiles; give at least one row and column",
+        ),
+        (
             [130, 20, 0, 0, 1],
             1,
             (0, 16),

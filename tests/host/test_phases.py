@@ -107,7 +107,7 @@ def test_phase1_with_another_matrix_is_refused():
     work = masked(random_weights(40, 1024, 0), "made up", "random", 0.5, 0)
     made = plan(setup, work, "phase1")
     image = Phase1(wanted=work.wanted[:20], row_bytes=1024)
-    with pytest.raises(FirmwareError, match="begins no row of a matrix of 20 rows"):
+    with pytest.raises(FirmwareError, match="the stream has 40 rows and the image's pattern 20"):
         execute(setup, work, made, "central", output_buffer(work, made), image)
 
 
