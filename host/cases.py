@@ -210,6 +210,7 @@ def data_ok(workload: Workload, made: Program, result: Result, output: NDArray[n
     where = pieces(made)
     return (
         result.ok
+        and made.rows_moved == np.count_nonzero(_must_arrive(workload, made))
         and check.rows_complete(where, _must_arrive(workload, made), workload.row_bytes)
         and check.bytes_right(output, workload.weights, where, workload.row_bytes)
         and check.untouched(output[made.rows_moved * workload.row_bytes : made.scratch_offset])

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 SENTINEL = 0xA5
 """What output buffers hold before a run, so that a byte nobody wrote shows."""
 
+BLOCK_BYTES = 1 << 25
+"""Bytes of rows that are looked at together: 1,024 rows of the longest that models have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
@@ -27,41 +30,69 @@ class Pieces:
 
 
 def rows_complete(pieces: Pieces, wanted: NDArray[np.bool_], row_bytes: int) -> bool:
-    """Whether every wanted row is claimed whole and exactly once, and no row twice."""
+    """Whether every wanted row is claimed whole and exactly once, and no row twice or in part."""
+    if not _inside(pieces.row, 1, wanted.size):
+        return False
+    if not _inside(pieces.row_offset, pieces.nbytes, row_bytes):
+        return False
     covered = np.zeros(wanted.size, np.int64)
     np.add.at(covered, pieces.row, pieces.nbytes)
-    order = np.lexsort((pieces.row_offset, pieces.row))
-    row, offset = pieces.row[order], pieces.row_offset[order]
-    ends = offset + pieces.nbytes[order]
-    same = row[1:] == row[:-1]
-    overlap = bool(np.any(offset[1:][same] < ends[:-1][same]))
     whole = bool(np.all((covered == 0) | (covered == row_bytes)))
-    return whole and not overlap and bool(np.all(covered[wanted] == row_bytes))
+    start = pieces.row * row_bytes + pieces.row_offset
+    apart = _disjoint(start, pieces.nbytes)
+    return whole and apart and bool(np.all(covered[wanted] == row_bytes))
 
 
 def bytes_right(
     output: NDArray[np.uint8], weights: NDArray[np.uint8], pieces: Pieces, row_bytes: int
 ) -> bool:
-    """Whether every claimed piece equals the weights; `weights` has shape (rows, row_bytes)."""
-    full = bool(np.all(pieces.nbytes == row_bytes))
-    if full and pieces.at.size:
-        if np.any(pieces.at % row_bytes):
-            return False
-        table = output[: output.size // row_bytes * row_bytes].reshape(-1, row_bytes)
-        slots = pieces.at // row_bytes
-        step = 1024
-        return all(
-            np.array_equal(
-                table[slots[first : first + step]], weights[pieces.row[first : first + step]]
-            )
-            for first in range(0, slots.size, step)
-        )
+    """Whether every claimed piece equals the weights, each in bytes of the output of its own.
+
+    `weights` has shape (rows, row_bytes); the pieces are as `rows_complete` wants them.
+    """
+    if not _inside(pieces.at, pieces.nbytes, output.size):
+        return False
+    if not _disjoint(pieces.at, pieces.nbytes):
+        return False
+    if np.all(pieces.nbytes == row_bytes) and not np.any(pieces.at % row_bytes):
+        return _whole_rows_right(output, weights, pieces, row_bytes)
     return all(
         np.array_equal(output[at : at + count], weights[row, start : start + count])
         for row, start, count, at in zip(
             pieces.row, pieces.row_offset, pieces.nbytes, pieces.at, strict=True
         )
     )
+
+
+def _whole_rows_right(
+    output: NDArray[np.uint8], weights: NDArray[np.uint8], pieces: Pieces, row_bytes: int
+) -> bool:
+    """As `bytes_right`, for whole rows at multiples of a row: many rows at a time."""
+    table = output[: output.size // row_bytes * row_bytes].reshape(-1, row_bytes)
+    slots = pieces.at // row_bytes
+    step = _rows_at_a_time(row_bytes)
+    return all(
+        np.array_equal(
+            table[slots[first : first + step]], weights[pieces.row[first : first + step]]
+        )
+        for first in range(0, slots.size, step)
+    )
+
+
+def _inside(start: NDArray[np.int64], count: NDArray[np.int64] | int, size: int) -> bool:
+    """Whether all of [start, start + count) lies within 0 and `size`, with nothing empty."""
+    return bool(np.all((start >= 0) & (np.asarray(count) > 0) & (start + count <= size)))
+
+
+def _disjoint(start: NDArray[np.int64], count: NDArray[np.int64]) -> bool:
+    """Whether no two of [start, start + count) share a byte."""
+    order = np.argsort(start, kind="stable")
+    return bool(np.all(start[order][1:] >= (start + count)[order][:-1]))
+
+
+def _rows_at_a_time(row_bytes: int) -> int:
+    """Rows to look at together: few enough to take little memory however long they are."""
+    return max(1, min(1024, BLOCK_BYTES // row_bytes))
 
 
 def untouched(part: NDArray[np.uint8]) -> bool:
@@ -82,11 +113,12 @@ def product(
 def weighted_rows(
     rows_bf16: NDArray[np.uint16], activations: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Sum over rows of activation x row, in float32, 1,024 rows at a time."""
+    """Sum over rows of activation x row, in float32, a block of rows at a time."""
     total = np.zeros(rows_bf16.shape[1], np.float32)
-    for first in range(0, rows_bf16.shape[0], 1024):
-        block = rows_bf16[first : first + 1024].astype(np.uint32) << 16
-        total += activations[first : first + 1024] @ block.view(np.float32)
+    step = _rows_at_a_time(rows_bf16.itemsize * rows_bf16.shape[1])
+    for first in range(0, rows_bf16.shape[0], step):
+        block = rows_bf16[first : first + step].astype(np.uint32) << 16
+        total += activations[first : first + step] @ block.view(np.float32)
     return total
 
 

@@ -3,29 +3,48 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from aie2 import disasm as disassembly
 from aie2 import txn
+from aie2.errors import Aie2Error
 from bdgen.bitmap import popcount
+from bdgen.errors import PlanError
 from bdgen.runs import runs
 from bdgen.scan import ElementName
 from bdgen.scan import scan as scan_vector
+from firmware_sim.errors import SimulationError
 from host import run as runner
 from host import seed as seeds
 from host import sweeps
-from host.report import plot, show, write_whole
+from host.errors import UsageError
+from host.outputs import check_writable, write_whole
+from host.report import plot, show
+from iron_designs.errors import DesignError
+from sparsity.errors import SparsityError
 from sparsity.masks import read_vector
+
+OUT = Path("out")
+"""Folder of results that nobody named a place for; made where it is missing."""
+
+USER_ERRORS = (
+    *(Aie2Error, PlanError, SimulationError, SparsityError, DesignError, UsageError),
+    *(OSError, MemoryError),
+)
+"""What input can cause; anything else is a mistake of ours and ends in a traceback."""
+
+BAD_INPUT, INTERRUPTED = 2, 130
+"""Exit statuses, besides 0 and 1 for data that came out wrong."""
 
 app = typer.Typer(
     help="Skip the weight rows that a sparse activation vector does not need, on AMD's AIE2 NPUs.",
@@ -39,8 +58,10 @@ out, err = Console(), Console(stderr=True)
 @contextmanager
 def _progress(title: str, steps: int) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr; yields what to call after each step."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
+    counts = MofNCompleteColumn(), TimeElapsedColumn()
+    columns = TextColumn("{task.description}"), BarColumn(20), *counts
+    shown = err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=not shown) as progress:
         bar = progress.add_task(title, total=steps)
         yield lambda: progress.advance(bar)
 
@@ -61,7 +82,10 @@ def run(
     mask: Annotated[
         str | None, typer.Option(help="model, random, alternating, contiguous, or a file")
     ] = None,
-    sparsity: Annotated[float | None, typer.Option(help="share of rows not wanted, 0 to 1")] = None,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(help="share of rows not wanted, 0 to 1; default: as published, else 0.9"),
+    ] = None,
     phase: Annotated[
         str, typer.Option(help="all, or some of dense,phase0,phase1,phase2,host")
     ] = "all",
@@ -77,14 +101,19 @@ def run(
         float | None, typer.Option(help="array clock; default: the device's")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of random masks and weights")] = 0,
-    layer: Annotated[int, typer.Option(help="layer of the captured model")] = 0,
-    token: Annotated[int, typer.Option(help="token of the captured model")] = 0,
+    layer: Annotated[
+        int | None,
+        typer.Option(help="layer whose activations or published sparsity are meant; default: 0"),
+    ] = None,
+    token: Annotated[
+        int | None, typer.Option(help="token of the real activations; default: 0")
+    ] = None,
     sweep: Annotated[bool, typer.Option(help="also sweep random masks, for the plot")] = True,
-    json_file: Annotated[Path, typer.Option("--json", help="where the JSON goes")] = Path(
-        "out/run.json"
+    json_file: Annotated[Path, typer.Option("--json", help="where the JSON goes")] = (
+        OUT / "run.json"
     ),
-    plot_file: Annotated[Path, typer.Option("--plot", help="where the plot (PNG) goes")] = Path(
-        "out/run.png"
+    plot_file: Annotated[Path, typer.Option("--plot", help="where the plot (PNG) goes")] = (
+        OUT / "run.png"
     ),
 ) -> None:
     """Gather the wanted rows on a simulated NPU in all modes, check every byte, show the time."""
@@ -106,17 +135,16 @@ def run(
         token=token,
         sweep=sweep,
     )
-    with _progress(
-        "simulating (the first run ever also compiles, about half a minute)", runner.steps(options)
-    ) as advance:
-        report = runner.run(options, advance)
+    job = runner.job(options)
+    if OUT in (json_file.parent, plot_file.parent):
+        OUT.mkdir(exist_ok=True)
+    check_writable(json_file, plot_file)
+    with _progress("simulating (the first run ever also compiles)", job.steps) as advance:
+        report = runner.run(job, advance)
+    data = (report.model_dump_json(indent=1) + "\n").encode()
+    write_whole({json_file: data, plot_file: plot(report)})
     show(report, out)
-    for path in (json_file, plot_file):
-        if path.parent == Path("out"):
-            path.parent.mkdir(exist_ok=True)
-    write_whole(json_file, (report.model_dump_json(indent=1) + "\n").encode())
-    write_whole(plot_file, plot(report))
-    out.print(f"wrote {json_file} and {plot_file}")
+    out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)
     if not all(case.data_ok for case in (*report.cases, *report.sweep)):
         err.print("error: data came out wrong; see the table")
         raise typer.Exit(1)
@@ -130,9 +158,9 @@ def disasm(
     """Print an instruction stream (TXN) op by op."""
     program = txn.decode(insts.read_bytes())
     if as_json:
-        sys.stdout.write(json.dumps(disassembly.to_json(program), indent=1) + "\n")
+        _print(json.dumps(disassembly.to_json(program), indent=1))
     else:
-        sys.stdout.write("\n".join(disassembly.lines(program)) + "\n")
+        _print("\n".join(disassembly.lines(program)))
 
 
 @app.command()
@@ -145,12 +173,14 @@ def scan(
 ) -> None:
     """Scan an activation vector into a row bitmap and say what it would cost to load its rows."""
     vector = read_vector(activations)
+    if not vector.size:
+        raise UsageError(f"{activations} holds no activation: save the vector of one token")
     bitmap = scan_vector(vector, dtype=cast(ElementName | None, dtype), threshold=threshold)
     rows = vector.size * (2 if dtype == "int4" else 1)
     wanted = popcount(bitmap)
     starts, _ = runs(bitmap, rows)
-    sparsity = 1 - wanted / rows if rows else 0.0
-    out.print(
+    sparsity = 1 - wanted / rows
+    _print(
         f"{rows} activations, {wanted} wanted ({100 * sparsity:.2f} % sparse), "
         f"{starts.size} runs; bitmap {bitmap.nbytes} bytes"
     )
@@ -164,7 +194,7 @@ def seed(
     """Compare the model with the seed's claims about phases 0, 1 and 2 (Markdown)."""
     with _progress("simulating", len(seeds.STEPS) * len(seeds.MODES)) as advance:
         found = seeds.compare(model, device, advance)
-    sys.stdout.write(seeds.markdown(found))
+    _print(seeds.markdown(found).rstrip("\n"))
 
 
 @app.command()
@@ -172,16 +202,39 @@ def calibration(
     profile: Annotated[str, typer.Option(help="low, central or high")] = "central",
 ) -> None:
     """Simulate the published Phoenix micro-benchmarks: measured, simulated, error (Markdown)."""
-    sys.stdout.write(sweeps.markdown(profile))
+    _print(sweeps.markdown(profile).rstrip("\n"))
 
 
-def main() -> None:
-    """Entry point: every error that a user can cause becomes one sentence on stderr."""
+def _print(text: str) -> None:
+    """Print what a program may read: as it is, and now, so that a closed pipe is met here."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point: does what `arguments` say and returns the exit status.
+
+    Every error that a user can cause becomes one sentence on stderr, Ctrl-C one line.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file may have any name
     try:
-        app()
-    except (ValueError, OSError, RuntimeError, np.exceptions.AxisError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, OSError) and error.filename:
-            text = f"{error.filename}: {error.strerror}"
-        err.print(f"error: {text}", markup=False, soft_wrap=True)
-        raise SystemExit(2) from None
+        app(arguments, prog_name="sparsebd")
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 0
+        if status == INTERRUPTED:
+            err.print("interrupted")
+        return status
+    except USER_ERRORS as error:
+        err.print(f"error: {_sentence(error)}", markup=False, highlight=False, soft_wrap=True)
+        return BAD_INPUT
+    return 0
+
+
+def _sentence(error: BaseException) -> str:
+    """The first line of an error; what the system says begins with the file it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error or 'give fewer rows or shorter ones'}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

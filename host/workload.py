@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bdgen.scan import ElementName
+from bdgen.target import Matrix
 from host.errors import UsageError
 from sparsity import masks, shapes
 from sparsity.bf16 import from_bf16, to_bf16
@@ -55,7 +57,11 @@ class Workload:
 
 
 def captured(layer: int, token: int) -> Workload:
-    """The shipped layer of Universal Sentence Encoder Lite with one token's real activations."""
+    """The shipped layer of Universal Sentence Encoder Lite with one token's real activations.
+
+    Raises:
+        CaptureError: no such layer or token.
+    """
     sample = load_use_lite().layer(layer, token)
     rows = sample.w_down.copy()  # host buffers must be writable
     values = sample.activation.astype(np.float64)
@@ -72,18 +78,25 @@ def captured(layer: int, token: int) -> Workload:
 def matrix_shape(
     model: str | None, rows: int | None, row_bytes: int | None
 ) -> tuple[str, int, int]:
-    """(name, rows, row bytes) from a model's name or from sizes given by hand."""
-    if rows is not None or row_bytes is not None:
-        if rows is None or row_bytes is None or model is not None:
-            raise UsageError("give either --model, or both --rows and --row-bytes")
-        if rows < 1 or row_bytes < 4 or row_bytes % 4:
-            raise UsageError(
-                f"{rows} rows of {row_bytes} bytes cannot be moved: rows must be positive and a "
-                "row a multiple of 4 bytes, the word of a shim DMA"
-            )
-        return f"{rows}x{row_bytes}", rows, row_bytes
-    shape = shapes.shape(model or CAPTURED)
-    return shape.name, shape.k, shape.row_bytes()
+    """(name, rows, row bytes) from a model's name or from sizes given by hand.
+
+    Raises:
+        UsageError: both, or half of the sizes, or sizes that no shim DMA moves.
+        PlanError: a matrix that host buffers cannot hold.
+        ShapeError: no such model; the sentence lists those there are.
+    """
+    if rows is None and row_bytes is None:
+        shape = shapes.shape(CAPTURED if model is None else model)
+        return shape.name, shape.k, shape.row_bytes()
+    if rows is None or row_bytes is None or model is not None:
+        raise UsageError("give either --model, or both --rows and --row-bytes")
+    if rows < 1 or row_bytes < 4 or row_bytes % 4:
+        raise UsageError(
+            f"{rows} rows of {row_bytes} bytes cannot be moved: rows must be positive and a "
+            "row a multiple of 4 bytes, the word of a shim DMA"
+        )
+    Matrix(rows, row_bytes)  # refuses what host buffers cannot hold
+    return f"{rows}x{row_bytes}", rows, row_bytes
 
 
 def random_weights(rows: int, row_bytes: int, seed: int) -> NDArray[np.uint8]:
@@ -98,12 +111,29 @@ def random_weights(rows: int, row_bytes: int, seed: int) -> NDArray[np.uint8]:
 def masked(
     weights: NDArray[np.uint8], model: str, pattern: str, sparsity: float, seed: int
 ) -> Workload:
-    """A workload whose wanted rows follow a pattern; their activations are random bf16 numbers."""
+    """A workload whose wanted rows follow a pattern; their activations are random bf16 numbers.
+
+    `pattern` may also be the path of a mask file; `sparsity` then says nothing.
+
+    Raises:
+        UsageError: neither a pattern nor a file.
+        MaskError: a sparsity outside 0 to 1, or a file that is no mask of so many rows.
+    """
     rows = weights.shape[0]
-    if pattern in masks.PATTERNS:
-        wanted = masks.make(pattern, rows, sparsity, seed)
-    else:
-        wanted = masks.from_file(pattern, rows)
+    wanted = _mask(pattern, rows, sparsity, seed)
     rng = np.random.default_rng(seed + 1)
     values = rng.uniform(0.5, 2.0, rows).astype(np.float32) * wanted
-    return Workload(model, pattern, weights, to_bf16(values), "bf16", wanted)
+    name = pattern.encode(errors="replace").decode()  # JSON has no half characters
+    return Workload(model, name, weights, to_bf16(values), "bf16", wanted)
+
+
+def _mask(pattern: str, rows: int, sparsity: float, seed: int) -> masks.Mask:
+    if pattern in masks.PATTERNS:
+        return masks.make(pattern, rows, sparsity, seed)
+    if not Path(pattern).exists():
+        known = ", ".join(("model", *masks.PATTERNS))
+        raise UsageError(
+            f"--mask {pattern!r} is neither one of {known} nor a file that exists: give one of "
+            "these, or the path of a mask file"
+        )
+    return masks.from_file(pattern, rows)
