@@ -17,6 +17,7 @@ from aie2.devices import Device, by_generation
 from aie2.devices import device as device_named
 from aie2.registers import Direction
 from firmware_sim.bd_registers import WORD_BYTES
+from firmware_sim.calibration import Costs
 from firmware_sim.calibration import costs as costs_of
 from firmware_sim.configure import (
     Configuration,
@@ -91,31 +92,20 @@ def simulate(
     _check_columns(words, configuration)
     machine = load(configuration, target, costs)
     arrays = _host_buffers(buffers)
-    warnings = _too_many(configuration, arrays)
     _preload(machine, l2 or {})
     firm = image(firmware)
-    context = Context(
-        words=words,
-        device=target,
-        columns=configuration.columns,
-        object_bytes=object_bytes(machine),
-        costs=costs,
-        read_tile=lambda column, row, offset, count: _tile(machine, column, row, offset, count),
-        read_argument=lambda argument, offset, count: _argument(arrays, argument, offset, count),
-    )
-    script = firm.script(context)
+    script = firm.script(_context(words, target, machine, arrays, costs))
     machine = _armed(machine, script, arrays)
     started = time.perf_counter()
     ended = run(machine, costs, WATCHDOG_S * clock * 1e6)
     wall_s = time.perf_counter() - started
-    end = float(machine.progress["last_op_at"][0]) + script.tail_cycles
-    notes = _all_notes(warnings, machine, ended)
+    notes = _all_notes(_too_many(configuration, arrays), machine, ended)
     result = Result(
         device=target.name,
         profile=profile,
         firmware=firm.name,
         clock_mhz=clock,
-        cycles=round(end),
+        cycles=round(float(machine.progress["last_op_at"][0]) + script.tail_cycles),
         array_cycles=round(float(np.nanmax(machine.log["finished"], initial=0.0))),
         dispatch_base_us=costs.dispatch_base / clock,
         counts=_counts(machine),
@@ -128,6 +118,25 @@ def simulate(
     if ended != DONE:
         raise Stalled(_stall(machine, result, ended), result)
     return result
+
+
+def _context(
+    words: NDArray[np.uint32],
+    device: Device,
+    machine: Machine,
+    arrays: list[NDArray[np.uint8]],
+    costs: Costs,
+) -> Context:
+    """What a firmware image can see of this run."""
+    return Context(
+        words=words,
+        device=device,
+        columns=machine.memory.shape[0],
+        object_bytes=object_bytes(machine),
+        costs=costs,
+        read_tile=lambda column, row, offset, count: _tile(machine, column, row, offset, count),
+        read_argument=lambda argument, offset, count: _argument(arrays, argument, offset, count),
+    )
 
 
 def _words(insts: Insts) -> NDArray[np.uint32]:
