@@ -39,7 +39,8 @@ OPPOSITE = {
 }
 """Bundle that a master port leads to in the neighbour, and where that neighbour lies."""
 CONTROL = "ctrl"
-TOKEN_IDS = 32
+TOKEN_IDS = SWITCH_SLOT.field("id").max + 1
+"""Packet ids that a token can carry."""
 ALL_TOKEN_IDS = (1 << TOKEN_IDS) - 1
 SLAVE_MASK = 0x1F
 """Bits of a circuit master's configuration that name the slave port."""
@@ -115,10 +116,10 @@ class Switches:
             return 0
         out = self._register(column, 0, SHIM_SWITCH.master_base + 4 * master, SWITCH_MASTER)
         into = self._register(column, 0, SHIM_SWITCH.slave_base + 4 * slave, SWITCH_SLAVE)
-        if not (
-            out["enable"] and out["packet_enable"] and into["enable"] and into["packet_enable"]
-        ):
+        if not (out["enable"] and into["enable"]) or out["packet_enable"] != into["packet_enable"]:
             return 0
+        if not out["packet_enable"]:
+            return ALL_TOKEN_IDS if out["config"] & SLAVE_MASK == slave else 0
         arbiter, msels = out["config"] & 0x7, out["config"] >> 3 & 0xF
         reached = 0
         for slot in range(SHIM_SWITCH.slots):

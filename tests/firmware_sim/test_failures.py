@@ -332,3 +332,12 @@ def test_a_stream_for_more_columns_than_the_design_has_is_refused():
 def test_trace_set_up_is_no_change_of_routes():
     result, _ = run([*copy(256), txn.Write(0x3FF00, 1)])
     assert kinds(result) == ["unmodelled-register"]
+
+
+def test_tokens_arrive_by_a_circuit_route_too():
+    """Control port to south 0 without packets: every token id reaches the controller."""
+    held = passthrough()
+    circuit = held.with_values({0x3F008: 0x80000000, 0x3F100: 0x80000000})
+    result = simulate(circuit, stream(copy(1024)), buffers())
+    assert result.ok
+    assert result.counts.tokens == 1
