@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aie2.dma_registers import MEMTILE_DMA, SHIM_DMA
 from aie2.errors import DeviceError
 
 
@@ -43,13 +44,13 @@ class Device:
     """Rows of memtiles."""
     queue_depth: int = 4
     """Tasks that a DMA channel's queue holds besides the one that runs."""
-    shim_bds: int = 16
+    shim_bds: int = SHIM_DMA.bd_count
     """Shim BDs, shared by both directions."""
-    memtile_bds: int = 48
+    memtile_bds: int = MEMTILE_DMA.bd_count
     """Memtile BDs: 0-23 for even channels, 24-47 for odd ones."""
-    shim_channels: int = 2
+    shim_channels: int = SHIM_DMA.s2mm_channels
     """Shim DMA channels in each direction."""
-    memtile_channels: int = 6
+    memtile_channels: int = MEMTILE_DMA.s2mm_channels
     """Memtile DMA channels in each direction."""
     memtile_bytes: int = 512 * 1024
     """Memory of a memtile."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from aie2 import devices, tiles
 from aie2.registers import Field, Layout
 from bdgen.errors import PlanError
+from bdgen.scan import ELEMENTS
 from bdgen.target import WORD_BYTES
 
 MAGIC = 0xBD
@@ -50,7 +51,7 @@ ARGUMENT = Layout(
 )
 """The location word where the activations lie in a host buffer."""
 
-DTYPES = {"bf16": 16, "fp16": 16, "fp32": 32, "int8": 8, "int4": 4}
+DTYPES = {name: ELEMENTS[name].bits for name in ("bf16", "fp16", "fp32", "int8", "int4")}
 """Element types and their bits; the code of a type is its place in this table."""
 
 

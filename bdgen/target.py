@@ -8,10 +8,8 @@ checked once, here, so that `bdgen.schedule` and `bdgen.emit` need not.
 from dataclasses import dataclass
 
 from aie2.devices import Device
+from aie2.fields import WORD_BYTES as WORD_BYTES
 from bdgen.errors import PlanError
-
-WORD_BYTES = 4
-"""A shim DMA moves 32-bit words: addresses and lengths are multiples of this."""
 
 REACH_BYTES = 1 << 32
 """Host buffers end here: the byte offset of a DDR patch that aiebu accepts has 32 bits."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from numba import njit
 from numpy.typing import NDArray
 
+from aie2.fields import WORD_BYTES as WORD_BYTES
 from aie2.registers import (
     MEMTILE_BD,
     MEMTILE_DMA,
@@ -21,7 +22,6 @@ from firmware_sim import diagnostics as d
 from firmware_sim.bits import Bits, bits, cut, get, wide
 from firmware_sim.state import CHANNEL_SLOTS, ROWS_MODELLED, TILE_CHANNELS, Machine
 
-WORD_BYTES = 4
 SHIM_BDS, MEMTILE_BDS = SHIM_DMA.bd_count, MEMTILE_DMA.bd_count
 ADDRESS_LOW_SHIFT = SHIM_BD.field("base_address_low").shift
 

@@ -128,7 +128,6 @@ def step(m: Machine, costs: Costs, array_at_rest: bool) -> None:
             progress.at = NEVER
             return
         now += op.cost
-        progress.last_token_at = now
     elif progress.step == LAND and pushed_channel_idle(m, op.offset):
         progress.at = now + op.idle_cost - op.cost
         progress.step = EXECUTE

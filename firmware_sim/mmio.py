@@ -19,12 +19,12 @@ from aie2.registers import (
     MEMTILE_DMA,
     MEMTILE_LOCKS,
     MEMTILE_SWITCH,
-    SHIM_BD,
     SHIM_DEMUX_ADDRESS,
     SHIM_DMA,
     SHIM_LOCKS,
     SHIM_MUX_ADDRESS,
     SHIM_SWITCH,
+    SWITCH_SLOT,
 )
 from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT
 from firmware_sim import diagnostics as d
@@ -58,11 +58,10 @@ STATUS_BD = bits(CHANNEL_STATUS, "cur_bd")
 STATUS_STATE = bits(CHANNEL_STATUS, "status")
 STATUS_LOCK = bits(CHANNEL_STATUS, "stalled_lock_acq")
 STATUS_STREAM = bits(CHANNEL_STATUS, "stalled_stream")
-TOKEN_ID_MASK = 0x1F
+TOKEN_ID_MASK = SWITCH_SLOT.field("id").mask
 
 SHIM_BD_END = SHIM_DMA.bd_base + SHIM_DMA.bd_stride * SHIM_DMA.bd_count
 MEMTILE_BD_END = MEMTILE_DMA.bd_base + MEMTILE_DMA.bd_stride * MEMTILE_DMA.bd_count
-BD_ADDRESS_WORD = SHIM_BD.field("base_address_low").word
 
 DMA_BASES = np.array(
     [

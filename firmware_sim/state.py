@@ -139,7 +139,6 @@ NOTE = np.dtype(
 PROGRESS = np.dtype(
     [
         ("at", np.float64),  # cycle of the controller's next step, NEVER: it waits
-        ("last_token_at", np.float64),  # cycle at which the last wait was over
         ("last_op_at", np.float64),  # cycle at which the last op was over
         ("op", np.int64),  # op being executed
         ("step", np.int64),  # step within it (`firmware_sim.engine`)

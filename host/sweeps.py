@@ -26,12 +26,10 @@ from aie2.registers import (
     Direction,
 )
 from aie2.tiles import TileKind, kind, split
+from bdgen.stencils import CONTROLLER_ID_BITS, SHIM_CONTROLLER_ID
 from firmware_sim import Configuration, Result, read_configuration, simulate
 from firmware_sim.calibration import load
 from iron_designs.shipped import select
-
-SHIM_TOKEN_ID = 15
-"""Packet id of a shim tile's tokens, as mlir-aie assigns it."""
 
 OP_REPEATS = 64
 """Ops of one kind in the stream that times them."""
@@ -89,8 +87,10 @@ def _transfers(direction: Direction, count: int, words: int, tokens: str) -> lis
         ops.append(txn.BlockWrite(address, tuple(int(word) for word in payload)))
         ops.append(txn.DdrPatch(address + 4, int(direction == Direction.S2MM), number * words * 4))
         if token:
-            value = CHANNEL_CTRL.encode(controller_id=SHIM_TOKEN_ID)
-            ops.append(txn.MaskWrite(SHIM_DMA.ctrl(direction, 0), int(value[0]), 0x1F00))
+            value = CHANNEL_CTRL.encode(controller_id=SHIM_CONTROLLER_ID)
+            mask = CHANNEL_CTRL.encode(controller_id=CONTROLLER_ID_BITS)
+            control = SHIM_DMA.ctrl(direction, 0)
+            ops.append(txn.MaskWrite(control, int(value[0]), int(mask[0])))
         push = SHIM_QUEUE.encode(start_bd_id=bd, enable_token_issue=int(token))
         ops.append(txn.Write(SHIM_DMA.queue_address(direction, 0), int(push[0])))
     waits = count if tokens == "all" else 1

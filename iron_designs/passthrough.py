@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 
 from aie2.devices import DEVICES, NPU1, NPU2, Device
+from aie2.fields import WORD_BYTES
 from iron_designs import mlir_aie
 from iron_designs.errors import DesignError, ToolchainMissing
 
 DEPTH = 2
 """Objects a fifo holds in the memtile: one fills while the other drains."""
 
-WORD_BYTES = 4
-"""The shim DMA's granule: lengths and addresses are in 32-bit words."""
 
 DEVICE_OPTIONS = {"npu": NPU1.name, NPU1.name: NPU1.name, NPU2.name: NPU2.name}
 """What `-d` takes (mlir-aie's examples say npu for Phoenix) to our device name."""

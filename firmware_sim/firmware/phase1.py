@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2 import txn, txn_ops
+from aie2.fields import WORD_BYTES
 from aie2.registers import SHIM_BD
 from firmware_sim.errors import FirmwareError
 from firmware_sim.firmware.script import Context, Script, priced
@@ -22,7 +23,6 @@ from firmware_sim.firmware.stock import native_costs
 from firmware_sim.firmware.stream import Batches, Ints, Role, read_batches
 
 Skip = Literal["written", "walked"]
-WORD_BYTES = 4
 ROW_BD_ROLES = (Role.ROW_BD, Role.ROW_PATCH)
 ROW_RUN_ROLES = (Role.ROW_POLL, Role.ROW_PUSH)
 LENGTH_WORD = txn.BLOCK_WRITE_HEADER_WORDS + SHIM_BD.field("buffer_length").word
