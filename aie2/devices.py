@@ -54,6 +54,8 @@ class Device:
     """Memtile DMA channels in each direction."""
     memtile_bytes: int = 512 * 1024
     """Memory of a memtile."""
+    core_bytes: int = 64 * 1024
+    """Data memory of a core tile."""
 
 
 NPU1 = Device(

@@ -239,3 +239,6 @@ CORE_DMA = DmaMap(
 
 DMA: dict[TileKind, DmaMap] = {dma.kind: dma for dma in (SHIM_DMA, MEMTILE_DMA, CORE_DMA)}
 """DMA registers by tile kind."""
+
+MEMTILE_PAD_VALUES = 0xA06E0
+"""Offset of what MM2S channel 0 of a memtile pads with; the others follow, a word each (AIE2P)."""

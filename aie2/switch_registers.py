@@ -174,3 +174,6 @@ LOCKS: dict[TileKind, LockMap] = {
     TileKind.CORE: CORE_LOCKS,
 }
 """Locks by tile kind."""
+
+SWITCH_FIFO_WORDS = 6
+"""Words that a stream switch can hold between a slave and a master port."""

@@ -1,164 +1,312 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a BD's registers say, in compiled code: validity, length, addressing, iteration, locks.
+"""What a BD's registers say, in compiled code: validity, length, addressing, padding, locks.
 
-The fields are the tables of `aie2.registers`; `firmware_sim.dma` calls this when it loads a BD.
+One reader for all tile kinds: the fields are the tables of `aie2.registers`, as an array that says
+per kind where a field lies. A BD is taken apart once after its registers were written.
 """
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 from numpy.typing import NDArray
 
 from aie2.fields import WORD_BYTES as WORD_BYTES
-from aie2.registers import (
-    MEMTILE_BD,
-    MEMTILE_DMA,
-    MEMTILE_QUEUE,
-    SHIM_BD,
-    SHIM_DMA,
-    SHIM_QUEUE,
-)
+from aie2.registers import DMA, LOCKS, SHIM_BD, SHIM_QUEUE, Layout
+from aie2.tiles import TileKind
 from firmware_sim import diagnostics as d
-from firmware_sim.bits import Bits, bits, cut, get, wide
-from firmware_sim.state import CHANNEL_SLOTS, ROWS_MODELLED, TILE_CHANNELS, Machine
+from firmware_sim.bits import bits, cut, wide
+from firmware_sim.compiled import compiled
+from firmware_sim.packet_header import with_parity
+from firmware_sim.state import (
+    BD_SLOTS,
+    CHANNEL_SLOTS,
+    KINDS,
+    LOCK_SLOTS,
+    MEMTILE,
+    NONE,
+    ROWS,
+    SHIM,
+    TILE_CHANNELS,
+    State,
+)
 
-SHIM_BDS, MEMTILE_BDS = SHIM_DMA.bd_count, MEMTILE_DMA.bd_count
-ADDRESS_LOW_SHIFT = SHIM_BD.field("base_address_low").shift
+FIELDS = (
+    "valid_bd",
+    "buffer_length",
+    "base_address",
+    "base_address_low",
+    "base_address_high",
+    "d0_wrap",
+    "d1_wrap",
+    "d2_wrap",
+    "d0_stepsize",
+    "d1_stepsize",
+    "d2_stepsize",
+    "d3_stepsize",
+    "d0_zero_before",
+    "d1_zero_before",
+    "d2_zero_before",
+    "d0_zero_after",
+    "d1_zero_after",
+    "d2_zero_after",
+    "iteration_current",
+    "iteration_wrap",
+    "iteration_stepsize",
+    "use_next_bd",
+    "next_bd",
+    "lock_acq_enable",
+    "lock_acq_id",
+    "lock_acq_value",
+    "lock_rel_id",
+    "lock_rel_value",
+    "enable_packet",
+    "packet_id",
+    "packet_type",
+    "out_of_order_id",
+    "enable_compression",
+    "tlast_suppress",
+)
+"""Fields that the simulator reads; a kind of tile that lacks one reads it as 0."""
+(
+    VALID,
+    LENGTH,
+    BASE,
+    BASE_LOW,
+    BASE_HIGH,
+    WRAP,
+    _,
+    _,
+    STEP,
+    _,
+    _,
+    _,
+    BEFORE,
+    _,
+    _,
+    AFTER,
+    _,
+    _,
+    ITERATION,
+    ITERATION_WRAP,
+    ITERATION_STEP,
+    USE_NEXT,
+    NEXT,
+    ACQUIRE,
+    ACQUIRE_ID,
+    ACQUIRE_VALUE,
+    RELEASE_ID,
+    RELEASE_VALUE,
+    PACKET,
+    PACKET_ID,
+    PACKET_TYPE,
+    OUT_OF_ORDER_ID,
+    COMPRESSION,
+    TLAST_SUPPRESS,
+) = range(len(FIELDS))
 
-S_QUEUE_BD = bits(SHIM_QUEUE, "start_bd_id")
-M_QUEUE_BD = bits(MEMTILE_QUEUE, "start_bd_id")
+ABSENT = NONE
+
+
+def _places(layout: Layout) -> list[tuple[int, int, int, int]]:
+    known = {entry.name for entry in layout.fields}
+    return [
+        tuple(bits(layout, name)) if name in known else (ABSENT, 0, 0, 0)  # pyright: ignore[reportReturnType]
+        for name in FIELDS
+    ]
+
+
+PLACES = np.array([_places(DMA[kind].bd) for kind in KINDS], np.int64)
+"""(kinds, fields, 4): word, shift, mask and sign weight of every field."""
+
+BD_COUNTS = np.array([DMA[kind].bd_count for kind in KINDS], np.int64)
+LOCK_COUNTS = np.array([LOCKS[kind].count for kind in KINDS], np.int64)
+QUEUE_BD_MASKS = np.array([bits(DMA[kind].queue, "start_bd_id").mask for kind in KINDS], np.int64)
 QUEUE_REPEAT = bits(SHIM_QUEUE, "repeat_count")
 QUEUE_TOKEN = bits(SHIM_QUEUE, "enable_token_issue")
-
-S_LENGTH = bits(SHIM_BD, "buffer_length")
-S_LOW = bits(SHIM_BD, "base_address_low")
-S_HIGH = bits(SHIM_BD, "base_address_high")
-S_PACKET = bits(SHIM_BD, "enable_packet")
-S_WRAP0, S_WRAP1 = bits(SHIM_BD, "d0_wrap"), bits(SHIM_BD, "d1_wrap")
-S_STEP0, S_STEP1 = bits(SHIM_BD, "d0_stepsize"), bits(SHIM_BD, "d1_stepsize")
-S_STEP2 = bits(SHIM_BD, "d2_stepsize")
-S_NEXT, S_USE_NEXT = bits(SHIM_BD, "next_bd"), bits(SHIM_BD, "use_next_bd")
-S_VALID = bits(SHIM_BD, "valid_bd")
-S_ITERATION = bits(SHIM_BD, "iteration_current")
-S_ITERATION_WRAP = bits(SHIM_BD, "iteration_wrap")
-S_ITERATION_STEP = bits(SHIM_BD, "iteration_stepsize")
-S_ACQUIRE = bits(SHIM_BD, "lock_acq_enable")
-S_ACQUIRE_ID, S_ACQUIRE_VALUE = bits(SHIM_BD, "lock_acq_id"), bits(SHIM_BD, "lock_acq_value")
-S_RELEASE_ID, S_RELEASE_VALUE = bits(SHIM_BD, "lock_rel_id"), bits(SHIM_BD, "lock_rel_value")
-
-M_LENGTH = bits(MEMTILE_BD, "buffer_length")
-M_BASE = bits(MEMTILE_BD, "base_address")
-M_PACKET = bits(MEMTILE_BD, "enable_packet")
-M_COMPRESSION = bits(MEMTILE_BD, "enable_compression")
-M_WRAP0, M_WRAP1 = bits(MEMTILE_BD, "d0_wrap"), bits(MEMTILE_BD, "d1_wrap")
-M_WRAP2 = bits(MEMTILE_BD, "d2_wrap")
-M_STEP0, M_STEP1 = bits(MEMTILE_BD, "d0_stepsize"), bits(MEMTILE_BD, "d1_stepsize")
-M_STEP2, M_STEP3 = bits(MEMTILE_BD, "d2_stepsize"), bits(MEMTILE_BD, "d3_stepsize")
-M_PADS = tuple(
-    bits(MEMTILE_BD, f"d{dimension}_zero_{side}")
-    for dimension in range(3)
-    for side in ("before", "after")
-)
-M_NEXT, M_USE_NEXT = bits(MEMTILE_BD, "next_bd"), bits(MEMTILE_BD, "use_next_bd")
-M_VALID = bits(MEMTILE_BD, "valid_bd")
-M_ITERATION = bits(MEMTILE_BD, "iteration_current")
-M_ITERATION_WRAP = bits(MEMTILE_BD, "iteration_wrap")
-M_ITERATION_STEP = bits(MEMTILE_BD, "iteration_stepsize")
-M_ACQUIRE = bits(MEMTILE_BD, "lock_acq_enable")
-M_ACQUIRE_ID, M_ACQUIRE_VALUE = bits(MEMTILE_BD, "lock_acq_id"), bits(MEMTILE_BD, "lock_acq_value")
-M_RELEASE_ID, M_RELEASE_VALUE = bits(MEMTILE_BD, "lock_rel_id"), bits(MEMTILE_BD, "lock_rel_value")
+ADDRESS_LOW_SHIFT = SHIM_BD.field("base_address_low").shift
+PACKET_TYPE_SHIFT = 12
+"""Place of the packet type in a stream header; the id is at its low end."""
+MEMTILE_NEIGHBOURS = 3
+"""Memories and lock sets that a memtile's DMA sees: west, own, east."""
+if [TileKind.SHIM, TileKind.MEMTILE, TileKind.CORE] != list(KINDS):  # pragma: no cover
+    raise RuntimeError("tile kinds must be numbered by row")
 
 
-@njit
+@compiled
+def tile_kind(tile: int) -> int:
+    """SHIM, MEMTILE or CORE."""
+    return min(tile % ROWS, 2)
+
+
+@compiled
 def is_shim(channel: int) -> bool:
-    """Whether a channel number belongs to a shim tile."""
-    return (channel // TILE_CHANNELS) % ROWS_MODELLED == 0
+    """Whether an endpoint is a shim's DMA channel."""
+    return (channel // TILE_CHANNELS) % ROWS == SHIM
 
 
-@njit
-def start_bd(channel: int, word: int) -> int:
-    """BD that a queue word starts with; the field is wider on memtiles."""
-    return cut(word, S_QUEUE_BD) if is_shim(channel) else cut(word, M_QUEUE_BD)
-
-
-@njit
-def has_bd(channel: int, bd: int) -> bool:
-    """Whether the channel's tile has that BD at all: a memtile's fields can name more."""
-    return bd < (SHIM_BDS if is_shim(channel) else MEMTILE_BDS)
-
-
-@njit
+@compiled
 def is_mm2s(channel: int) -> bool:
     """Whether a channel number belongs to the direction memory to stream."""
     return channel % TILE_CHANNELS >= CHANNEL_SLOTS
 
 
-@njit
-def decode_shim(m: Machine, channel: int, words: NDArray) -> int:
-    """Addressing of a shim BD into the channel's state; returns a diagnostic code or 0."""
-    ch = m.channels[channel]
-    if not get(words, S_VALID):
-        return d.BD_INVALID
-    if get(words, S_PACKET):
-        return d.BD_FEATURE
-    ch.words_left = get(words, S_LENGTH)
-    ch.base = (get(words, S_HIGH) << 32) | (get(words, S_LOW) << ADDRESS_LOW_SHIFT)
-    ch.wraps[0] = get(words, S_WRAP0)
-    ch.wraps[1] = get(words, S_WRAP1)
-    ch.wraps[2] = 0
-    ch.steps[0] = get(words, S_STEP0) + 1
-    ch.steps[1] = get(words, S_STEP1) + 1
-    ch.steps[2] = get(words, S_STEP2) + 1
-    current = get(words, S_ITERATION)
-    ch.base += current * (get(words, S_ITERATION_STEP) + 1) * WORD_BYTES
-    step_iteration(words, S_ITERATION, current, get(words, S_ITERATION_WRAP))
-    join_dimensions(m, channel)
-    return 0
+@compiled
+def start_bd(channel: int, word: int) -> int:
+    """BD that a queue word starts with; the field is wider on memtiles."""
+    return wide(word) & QUEUE_BD_MASKS[tile_kind(channel // TILE_CHANNELS)]
 
 
-@njit
-def decode_memtile(m: Machine, channel: int, words: NDArray) -> int:
-    """Addressing of a memtile BD into the channel's state; returns a diagnostic code or 0."""
-    ch = m.channels[channel]
-    if not get(words, M_VALID):
-        return d.BD_INVALID
-    if get(words, M_PACKET) or get(words, M_COMPRESSION):
-        return d.BD_FEATURE
-    for pad in M_PADS:
-        if get(words, pad):
-            return d.BD_FEATURE
-    ch.words_left = get(words, M_LENGTH)
-    ch.base = get(words, M_BASE) * WORD_BYTES
-    ch.wraps[0] = get(words, M_WRAP0)
-    ch.wraps[1] = get(words, M_WRAP1)
-    ch.wraps[2] = get(words, M_WRAP2)
-    ch.steps[0] = get(words, M_STEP0) + 1
-    ch.steps[1] = get(words, M_STEP1) + 1
-    ch.steps[2] = get(words, M_STEP2) + 1
-    ch.steps[3] = get(words, M_STEP3) + 1
-    current = get(words, M_ITERATION)
-    ch.base += current * (get(words, M_ITERATION_STEP) + 1) * WORD_BYTES
-    step_iteration(words, M_ITERATION, current, get(words, M_ITERATION_WRAP))
-    join_dimensions(m, channel)
-    return 0
+@compiled
+def repeats(word: int) -> int:
+    """Further times that a queue word lets its chain come round."""
+    return cut(word, QUEUE_REPEAT)
 
 
-@njit
-def step_iteration(words: NDArray, field: Bits, current: int, wrap: int) -> None:
-    """Count the load of a BD in its register: the state that outlives a task."""
-    if wrap:
-        following = 0 if current >= wrap else current + 1
-        kept = wide(words[field.word]) & ~(field.mask << field.shift)
-        words[field.word] = kept | (following << field.shift)
+@compiled
+def has_token(word: int) -> bool:
+    """Whether a queue word asks for a token at its end."""
+    return cut(word, QUEUE_TOKEN) != 0
 
 
-@njit
-def join_dimensions(m: Machine, channel: int) -> None:
+@compiled
+def read(words: NDArray, kind: int, field: int) -> int:
+    """Value of a field in a BD's registers; signed where the field is, 0 where it is absent."""
+    place = PLACES[kind, field]
+    if place[0] == ABSENT:
+        return 0
+    value = (wide(words[place[0]]) >> place[1]) & place[2]
+    if value & place[3]:
+        value -= place[3] << 1
+    return value
+
+
+@compiled
+def lock_place(tile: int, lock: int) -> int:
+    """Lock as `tile * LOCK_SLOTS + index`; memtiles number west, own and east locks in turn.
+
+    NONE for an id that no tile has, or whose tile lies outside every partition.
+    """
+    if tile_kind(tile) != MEMTILE:
+        return tile * LOCK_SLOTS + lock
+    if lock >= MEMTILE_NEIGHBOURS * LOCK_SLOTS:
+        return NONE
+    neighbour = tile + (lock // LOCK_SLOTS - 1) * ROWS
+    return NONE if neighbour < 0 else neighbour * LOCK_SLOTS + lock % LOCK_SLOTS
+
+
+@compiled
+def descriptor(m: State, tile: int, bd: int):
+    """The BD's `DESCRIPTOR`, decoded now if its registers were written since."""
+    entry = m.descriptors[tile, bd]
+    if not entry.known:
+        decode(m, tile, bd)
+    return entry
+
+
+@compiled
+def decode(m: State, tile: int, bd: int) -> None:
+    """Take a BD's registers apart."""
+    entry, words, kind = m.descriptors[tile, bd], m.bds[tile, bd], tile_kind(tile)
+    entry.known = 1
+    decode_addressing(entry, words, kind)
+    entry.next = read(words, kind, NEXT) if read(words, kind, USE_NEXT) else NONE
+    entry.acquire = NONE
+    if read(words, kind, ACQUIRE):
+        entry.acquire = lock_place(tile, read(words, kind, ACQUIRE_ID))
+    entry.acquire_value = read(words, kind, ACQUIRE_VALUE)
+    entry.release_value = read(words, kind, RELEASE_VALUE)
+    entry.release = NONE
+    if entry.release_value:
+        entry.release = lock_place(tile, read(words, kind, RELEASE_ID))
+    entry.packet = read(words, kind, PACKET)
+    kind_of_packet = read(words, kind, PACKET_TYPE) << PACKET_TYPE_SHIFT
+    entry.header = with_parity(
+        kind_of_packet | read(words, kind, PACKET_ID) | tile % ROWS << 16 | tile // ROWS << 21
+    )
+    entry.last = 1 - read(words, kind, TLAST_SUPPRESS)
+    entry.fault = fault_of(m, tile, entry, words, kind)
+
+
+@compiled
+def decode_addressing(entry, words: NDArray, kind: int) -> None:
+    """Length, base address, wraps, steps, padding and iteration."""
+    entry.words = read(words, kind, LENGTH)
+    if kind == SHIM:
+        low = read(words, kind, BASE_LOW) << ADDRESS_LOW_SHIFT
+        entry.base = read(words, kind, BASE_HIGH) << 32 | low
+    else:
+        entry.base = read(words, kind, BASE) * WORD_BYTES
+    entry.padded = 0
+    for dimension in range(3):
+        entry.wraps[dimension] = read(words, kind, WRAP + dimension)
+        entry.before[dimension] = read(words, kind, BEFORE + dimension)
+        entry.after[dimension] = read(words, kind, AFTER + dimension)
+        if entry.before[dimension] or entry.after[dimension]:
+            entry.padded = 1
+    for dimension in range(4):
+        entry.steps[dimension] = read(words, kind, STEP + dimension) + 1
+    entry.iteration_wrap = read(words, kind, ITERATION_WRAP)
+    entry.iteration_step = read(words, kind, ITERATION_STEP) + 1
+    if not entry.padded:
+        join_dimensions(entry)
+
+
+@compiled
+def join_dimensions(entry) -> None:
     """Fold dimensions that are contiguous into the first, so that long runs are copied at once."""
-    wraps, steps = m.channels[channel].wraps, m.channels[channel].steps
+    wraps, steps = entry.wraps, entry.steps
     while steps[0] == 1 and wraps[0] > 0 and steps[1] == wraps[0]:
         wraps[0] = wraps[0] * wraps[1]
         wraps[1], wraps[2] = wraps[2], 0
         steps[1], steps[2] = steps[2], steps[3]
         if wraps[0] == 0:
             break
+
+
+@compiled
+def fault_of(m: State, tile: int, entry, words: NDArray, kind: int) -> int:
+    """Diagnostic code of what makes a BD unusable; 0: it can run."""
+    if not read(words, kind, VALID):
+        return d.BD_INVALID
+    if entry.words == 0:
+        return d.BD_EMPTY
+    if read(words, kind, COMPRESSION):
+        return d.BD_FEATURE
+    locks = m.columns * ROWS * LOCK_SLOTS
+    wants = read(words, kind, ACQUIRE) != 0
+    if (wants and entry.acquire == NONE) or (entry.release_value and entry.release == NONE):
+        return d.BD_FIELD
+    if entry.acquire >= locks or entry.release >= locks:
+        return d.BD_FIELD
+    if read(words, kind, ITERATION) > entry.iteration_wrap > 0:
+        return d.BD_FIELD
+    return 0
+
+
+@compiled
+def iterate(m: State, tile: int, bd: int, entry) -> int:
+    """Bytes that the BD's iteration adds this time; counts the load in its register.
+
+    The count outlives a task: only a write of the register sets it back.
+    """
+    place = PLACES[tile_kind(tile), ITERATION]
+    words = m.bds[tile, bd]
+    current = (wide(words[place[0]]) >> place[1]) & place[2]
+    if entry.iteration_wrap:
+        following = 0 if current >= entry.iteration_wrap else current + 1
+        words[place[0]] = (wide(words[place[0]]) & ~(place[2] << place[1])) | following << place[1]
+    return current * entry.iteration_step * WORD_BYTES
+
+
+@compiled
+def chain_holds(m: State, tile: int, start: int, wanted: int) -> bool:
+    """Whether a chain of BDs that begins at `start` comes by BD `wanted`."""
+    bd, count = start, BD_COUNTS[tile_kind(tile)]
+    for _ in range(BD_SLOTS):
+        if bd == wanted:
+            return True
+        if bd < 0 or bd >= count:
+            return False
+        words, kind = m.bds[tile, bd], tile_kind(tile)
+        bd = read(words, kind, NEXT) if read(words, kind, USE_NEXT) else NONE
+    return False

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from aie2.registers import Layout
+from firmware_sim.compiled import compiled
 
 
 class Bits(NamedTuple):
@@ -27,13 +27,13 @@ def bits(layout: Layout, name: str) -> Bits:
     return Bits(field.word, field.shift, field.mask, (field.mask + 1) >> 1 if field.signed else 0)
 
 
-@njit
+@compiled
 def wide(word: Any) -> int:
     """A register word as a signed 64-bit number, so that arithmetic on it is exact."""
     return np.int64(word)  # pyright: ignore[reportReturnType]
 
 
-@njit
+@compiled
 def get(words: NDArray, field: Bits) -> int:
     """Value of `field` in the register words of one BD; signed where the field is."""
     value = (wide(words[field.word]) >> field.shift) & field.mask
@@ -42,7 +42,7 @@ def get(words: NDArray, field: Bits) -> int:
     return value
 
 
-@njit
+@compiled
 def cut(word: int, field: Bits) -> int:
     """Value of an unsigned `field` in a one-word register."""
     return (wide(word) >> field.shift) & field.mask

@@ -111,6 +111,8 @@ class Costs(NamedTuple):
     read_limit: float
     write_limit: float
     combined_limit: float
+    column_limit: float
+    latency_deviation: float
 
 
 @lru_cache

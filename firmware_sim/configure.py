@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load a design: replay its configuration's register writes, then find out what it joined."""
+"""From an xclbin to a configured machine, by replaying the register writes of its CDO."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
@@ -12,29 +13,35 @@ from numpy.typing import NDArray
 from aie2 import cdo, pdi, xclbin
 from aie2.devices import Device
 from aie2.registers import MEMTILE_BD
+from aie2.tiles import TileKind, kind
 from firmware_sim.bd_registers import WORD_BYTES
 from firmware_sim.calibration import Costs
+from firmware_sim.engine import replay
 from firmware_sim.errors import ConfigurationError
-from firmware_sim.mmio import replay
-from firmware_sim.routes import Switches, connect
-from firmware_sim.state import LINK, NEVER, ROWS_MODELLED, Machine, channel_of, empty, tile_index
+from firmware_sim.machine import Machine, blank
+from firmware_sim.routes import connect
+from firmware_sim.state import channel_of, tile_index
 
-XclbinSource = str | PathLike[str] | bytes | xclbin.Xclbin
+XclbinSource = bytes | str | PathLike[str] | xclbin.Xclbin
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A design as the array sees it: register writes, and how many columns they may touch."""
+    """What a design writes before its first stream: register writes, in order."""
 
     columns: int
     addresses: NDArray[np.uint32]
     values: NDArray[np.uint32]
     masks: NDArray[np.uint32]
     host_buffers: int | None = None
-    """Host buffers that the container declares, if it says."""
+    """Host buffers that the xclbin declares, if one was read."""
+    start_columns: tuple[int, ...] = ()
+    """Physical columns at which the xclbin lets its partition begin."""
+    others: dict[int, cdo.Writes] = field(default_factory=dict[int, cdo.Writes])
+    """Further configurations that a stream can load, by PDI id."""
 
-    def with_values(self, values: dict[int, int]) -> Configuration:
-        """The same writes in the same order, some of them of another value {address: value}.
+    def with_values(self, values: Mapping[int, int]) -> Configuration:
+        """The same design with other values in some registers, by address.
 
         Raises:
             ConfigurationError: an address that the design does not write.
@@ -51,61 +58,48 @@ class Configuration:
 def read_configuration(source: XclbinSource | Configuration) -> Configuration:
     """Configuration of an xclbin: AIE_PARTITION -> PDI -> CDO -> register writes.
 
+    Of several PDIs the first is what the design starts with; the stream can load the others.
+
     Raises:
         aie2.errors.FormatError: the container is truncated or malformed.
-        ConfigurationError: it holds no PDI, or more than one.
+        ConfigurationError: it holds no PDI.
     """
     if isinstance(source, Configuration):
         return source
     container = source if isinstance(source, xclbin.Xclbin) else xclbin.read(source)
-    images = container.partition.pdis
-    if len(images) != 1:
-        raise ConfigurationError(
-            f"the xclbin holds {len(images)} PDIs; one design with one PDI can be simulated"
-        )
-    writes = cdo.register_writes(cdo.read(pdi.read(images[0].image).cdo))
-    return Configuration(container.partition.column_width, *writes, container.host_buffers)
+    partition = container.partition
+    if not partition.pdis:
+        raise ConfigurationError("the xclbin holds no PDI; compile the design again")
+    writes = [cdo.register_writes(cdo.read(pdi.read(each.image).cdo)) for each in partition.pdis]
+    return Configuration(
+        partition.column_width,
+        *writes[0],
+        container.host_buffers,
+        tuple(partition.start_columns),
+        dict(enumerate(writes)),
+    )
 
 
 def load(configuration: Configuration, device: Device, costs: Costs) -> Machine:
     """A machine that has been configured and waits for its first stream.
 
     Raises:
-        ConfigurationError: more columns than the device has, or routes that cannot be run.
+        ConfigurationError: more columns than the device has, or routes beyond what there is room
+            for.
     """
-    if configuration.columns > device.columns:
-        raise ConfigurationError(
-            f"the design is {configuration.columns} columns wide and {device.name} has "
-            f"{device.columns}; compile it for fewer columns"
-        )
-    machine = empty(device, configuration.columns)
-    replay(machine, costs, configuration.addresses, configuration.values, configuration.masks)
-    routes = connect(machine)
-    if not routes:
-        raise ConfigurationError("the design joins no two DMA channels; nothing could move")
-    machine = machine._replace(links=_links(machine, routes))
-    switches = Switches(machine)
-    for column in range(configuration.columns):
-        machine.token_ids[tile_index(column, 0)] = switches.token_ids(column)
+    machine = blank(device, configuration.columns, costs)
+    replay(machine.record, configuration.addresses, configuration.values, configuration.masks)
+    connect(machine)
     return machine
-
-
-def _links(machine: Machine, routes: list[tuple[int, int]]) -> NDArray[np.void]:
-    links = np.zeros(len(routes), LINK)
-    links["source"], links["sink"] = np.array(routes, np.int64).T
-    links["event_at"] = NEVER
-    for end, other in (("source", "sink"), ("sink", "source")):
-        machine.channels["peer"][links[end]] = links[other]
-        machine.channels["link"][links[end]] = np.arange(len(routes))
-    return links
 
 
 def object_bytes(machine: Machine) -> int:
     """Bytes that memtiles take in before they pass them on: the longest receive BD in use."""
     longest = 0
-    for sink in machine.links["sink"]:
+    channels = machine.channels
+    for sink in np.flatnonzero((channels["fed"] != 0) & (channels["task"] >= 0)):
         column, row, _, _ = channel_of(sink)
-        if row == ROWS_MODELLED - 1 and machine.channels["task"][sink] >= 0:
-            words = machine.bds[tile_index(column, row), machine.channels["bd"][sink]]
+        if kind(row) is TileKind.MEMTILE:
+            words = machine.record["bds"][0][tile_index(column, row), channels["bd"][sink]]
             longest = max(longest, MEMTILE_BD.decode(words)["buffer_length"])
     return longest * WORD_BYTES

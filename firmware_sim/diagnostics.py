@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from numba import njit
-
+from firmware_sim.compiled import compiled
 from firmware_sim.state import (
+    NONE,
     NOTES_KEPT,
-    ROWS_MODELLED,
-    TILE_CHANNELS,
-    Machine,
+    ROWS,
+    State,
     channel_name,
+    endpoint_tile,
     tile_name,
 )
 
@@ -26,6 +27,7 @@ class Kind(NamedTuple):
 
 
 KINDS = (
+    Kind("", ""),
     Kind(
         "queue-overflow",
         "push of BD {value} to {channel} dropped: its task queue was full; await earlier tasks, "
@@ -36,21 +38,70 @@ KINDS = (
         "BD {value} of {tile} rewritten while {channel} still has it queued or running; wait for "
         "the task's token first",
     ),
-    Kind("bd-invalid", "{channel} loaded BD {value}, whose valid bit is clear; the channel halts"),
-    Kind("bd-empty", "{channel} loaded BD {value} with length 0; the channel halts"),
+    Kind(
+        "live-bd-patched",
+        "BD {value} of {tile} given a new address while {channel} still has it queued or running; "
+        "wait for the task's token first",
+    ),
+    Kind(
+        "live-bd-pushed",
+        "BD {value} of {tile} pushed again while {channel} still has it queued or running; right "
+        "only if both tasks are meant to be the same",
+    ),
+    Kind(
+        "bd-exhausted",
+        "BD {value} of {tile} rewritten while every BD of the tile is queued or running ({channel} "
+        "has this one); free BDs by waiting for tokens",
+    ),
+    Kind(
+        "bd-invalid",
+        "{channel} loaded BD {value}, whose valid bit is clear; the channel halts: write the BD "
+        "before it is pushed",
+    ),
+    Kind(
+        "bd-missing",
+        "{channel} was given BD {value}, which its tile does not have; the channel halts: use a "
+        "lower BD id",
+    ),
+    Kind(
+        "bd-empty",
+        "{channel} loaded BD {value} with length 0; the channel halts: give it a length in words",
+    ),
     Kind(
         "bd-feature",
-        "{channel} loaded BD {value} with packets, padding or compression, which are not modelled; "
+        "{channel} loaded BD {value} with compression or out-of-order ids, which are not modelled; "
         "the channel halts",
     ),
-    Kind("no-route", "{channel} has a task but no circuit route to another DMA"),
+    Kind(
+        "bd-field",
+        "{channel} loaded BD {value} with a field out of range (a lock that no tile has, or an "
+        "iteration beyond its wrap); the channel halts: correct the field",
+    ),
+    Kind("bd-parity", "{channel} cannot run BD {value}: memtile BDs 0 to 23 are for even channels, "
+         "24 to 47 for odd ones; the channel halts"),
+    Kind(
+        "no-route",
+        "{channel} has a task but no stream route to anything; connect it in the stream switches",
+    ),
+    Kind(
+        "route-dead-end",
+        "the words of {channel} also go to a port that nothing empties; the stream stops when its "
+        "FIFO is full: connect the port or disable it",
+    ),
+    Kind(
+        "packet-unrouted",
+        "{channel} sends a packet with id {value}, for which no packet slot on its way has a rule; "
+        "its words go nowhere: add the slot, or correct the id",
+    ),
     Kind(
         "bad-address",
-        "{channel} reached address 0x{value:x}, which is in no host buffer; the words are lost",
+        "{channel} reached address 0x{value:x}, which is in no buffer; the words are lost: correct "
+        "the BD's address, length or steps",
     ),
     Kind(
         "bad-patch",
-        "DDR patch names argument {value}, but no such host buffer was given: address 0 is used",
+        "DDR patch names argument {value}, but no such host buffer was given: address 0 is used; "
+        "pass that buffer",
     ),
     Kind(
         "patch-not-folded",
@@ -58,57 +109,111 @@ KINDS = (
         "buffers, later compilers add 0x80000000 to the offset of the others; read as if folded",
     ),
     Kind(
-        "token-unrouted",
-        "{channel} finished a task with a token that has no route to the controller: it never "
-        "arrives",
+        "patch-offset",
+        "DDR patch by {value} bytes is beyond any host buffer; the BD gets address 0",
     ),
-    Kind("lock-range", "lock {value} of {tile} left the range 0 to 63"),
     Kind(
-        "bd-parity", "{channel} was given BD {value}, which only channels of other parity can use"
+        "token-unrouted",
+        "{channel} finished a task with a token of id {value} that has no route to the controller: "
+        "it never arrives; route the tile's control port to its column's shim south 0 for that id",
+    ),
+    Kind(
+        "lock-overflow",
+        "lock {value} of {tile} was raised beyond 63 and stays there; releases and acquires do not "
+        "balance",
+    ),
+    Kind(
+        "lock-underflow",
+        "lock {value} of {tile} was lowered below 0 and stays there; releases and acquires do not "
+        "balance",
+    ),
+    Kind(
+        "misaligned",
+        "access to 0x{value:x}, which is no multiple of 4: registers are 32-bit words; it had no "
+        "effect",
     ),
     Kind(
         "unmodelled-register",
         "write to 0x{value:x}, a register that is not modelled, had no effect",
     ),
-    Kind("outside-partition", "write to address 0x{value:x} outside the partition had no effect"),
-    Kind(
-        "route-rewritten",
-        "stream-switch register 0x{value:x} of {tile} rewritten by the stream; routes stay as the "
-        "configuration made them",
-    ),
     Kind(
         "unmodelled-read",
-        "poll of 0x{value:x}, a register that is not modelled; it was read as 0",
+        "read of 0x{value:x}, a register that is not modelled; it was read as 0",
     ),
     Kind(
-        "patch-offset",
-        "DDR patch by {value} bytes is beyond any host buffer; the BD gets address 0",
+        "outside-partition",
+        "access to address 0x{value:x} outside the partition had no effect; the stream is for "
+        "more columns than the design",
+    ),
+    Kind(
+        "route-rewritten",
+        "stream-switch register 0x{value:x} of {tile} rewritten while words are on their way; what "
+        "silicon does with them is not known",
+    ),
+    Kind(
+        "core-not-executed",
+        "{tile} was given core code, which is not executed; pass core_models={{...}} to stand in "
+        "for it",
+    ),
+    Kind(
+        "control-packet",
+        "{tile} got a malformed control packet (header 0x{value:x}); it is ignored: check parity, "
+        "length and operation",
+    ),
+    Kind(
+        "load-pdi",
+        "op loads PDI {value}, which the container does not hold; the array stays as it is",
+    ),
+    Kind(
+        "write-to-live-channel",
+        "{channel} was reset while it ran; its task and queue are lost",
     ),
 )
-"""Every diagnostic; its position is its code in the compiled engine."""
+"""Every diagnostic of the engine; its position is its code, and 0 means none."""
 
 (
+    _,
     QUEUE_OVERFLOW,
     LIVE_BD_REWRITTEN,
+    LIVE_BD_PATCHED,
+    LIVE_BD_PUSHED,
+    BD_EXHAUSTED,
     BD_INVALID,
+    BD_MISSING,
     BD_EMPTY,
     BD_FEATURE,
+    BD_FIELD,
+    BD_PARITY,
     NO_ROUTE,
+    ROUTE_DEAD_END,
+    PACKET_UNROUTED,
     BAD_ADDRESS,
     BAD_PATCH,
     PATCH_NOT_FOLDED,
+    PATCH_OFFSET,
     TOKEN_UNROUTED,
-    LOCK_RANGE,
-    BD_PARITY,
+    LOCK_OVERFLOW,
+    LOCK_UNDERFLOW,
+    MISALIGNED,
     UNMODELLED_REGISTER,
+    UNMODELLED_READ,
     OUTSIDE_PARTITION,
     ROUTE_REWRITTEN,
-    UNMODELLED_READ,
-    PATCH_OFFSET,
+    CORE_NOT_EXECUTED,
+    CONTROL_PACKET,
+    LOAD_PDI,
+    CHANNEL_RESET,
 ) = range(len(KINDS))
 
 WARNINGS = frozenset(
-    {"patch-not-folded", "too-many-buffers", "unmodelled-register", "left-in-array"}
+    {
+        "patch-not-folded",
+        "too-many-buffers",
+        "unmodelled-register",
+        "left-in-array",
+        "live-bd-pushed",
+        "core-not-executed",
+    }
 )
 """Diagnostics after which the data can still be right."""
 
@@ -120,11 +225,15 @@ class Diagnostic:
     kind: str
     cycle: int
     op: int
-    """Number of the op that caused it or was being executed, in what the firmware executes."""
+    """Op of the stream that caused it, by number in what the firmware executes.
+
+    A mistake of a task is the op that pushed the task; -1: the configuration did."""
     channel: str
     message: str
     times: int = 1
     """How often the same was met; cycle and op are those of the first time."""
+    tile: tuple[int, int] | None = None
+    """(column, row), where one tile is meant."""
 
     def __str__(self) -> str:
         more = f" ({self.times} times)" if self.times > 1 else ""
@@ -140,52 +249,61 @@ WARNING_CODES = tuple(code for code, kind in enumerate(KINDS) if kind.name in WA
 ROOM_FOR_WARNINGS = NOTES_KEPT // 2
 
 
-@njit
-def report(m: Machine, kind: int, channel: int, tile: int, value: int, now: float) -> None:
+@compiled
+def report(m: State, kind: int, channel: int, tile: int, value: int, now: float) -> None:
     """Note a diagnostic, once for all times that the same is met; count it in any case.
 
-    Warnings fill at most half of the notes, so that they never crowd out mistakes.
+    A channel's mistake is that of the op that pushed its task. Warnings fill at most half of the
+    notes, so that they never crowd out mistakes.
     """
     m.note_counts[kind] += 1
-    progress = m.progress[0]
-    for row in range(progress.notes):
+    warning = kind in WARNING_CODES
+    if m.strict and not warning:
+        m.stop = 1
+    for row in range(m.notes_used):
         note = m.notes[row]
         same = note.kind == kind and note.channel == channel and note.tile == tile
         if same and (note.value == value or kind == BAD_ADDRESS):
             note.times += 1
             return
-    room = ROOM_FOR_WARNINGS if kind in WARNING_CODES else m.notes.size
-    if progress.notes < room:
-        note = m.notes[progress.notes]
+    room = ROOM_FOR_WARNINGS if warning else m.notes.size
+    if m.notes_used < room:
+        note = m.notes[m.notes_used]
         note.at = now
         note.kind = kind
-        note.op = progress.op
+        note.op = m.op
+        if not m.live:
+            note.op = NONE
+        elif channel >= 0 and kind > LIVE_BD_PUSHED and m.channels[channel].task >= 0:
+            note.op = m.channels[channel].task_op
         note.channel = channel
         note.tile = tile
         note.value = value
         note.times = 1
-        progress.notes += 1
+        m.notes_used += 1
 
 
-def read(m: Machine) -> tuple[Diagnostic, ...]:
+def read(state: State) -> tuple[Diagnostic, ...]:
     """The diagnostics that were kept, in the order they were first met."""
-    return tuple(_one(note) for note in m.notes[: int(m.progress["notes"][0])])
+    return tuple(_one(note) for note in state["notes"][: int(state["notes_used"])])
 
 
-def counts(m: Machine) -> dict[str, int]:
+def counts(state: State) -> dict[str, int]:
     """How often each kind of diagnostic was met, kept or not; kinds not met are left out."""
-    return {
-        kind.name: int(count) for kind, count in zip(KINDS, m.note_counts, strict=False) if count
-    }
+    pairs: Sequence[tuple[Kind, int]] = list(zip(KINDS, state["note_counts"], strict=False))
+    return {kind.name: int(count) for kind, count in pairs if count}
 
 
 def _one(note: Any) -> Diagnostic:
     channel, tile = int(note["channel"]), int(note["tile"])
     if channel >= 0:
-        tile = channel // TILE_CHANNELS
-    column, row = divmod(tile, ROWS_MODELLED)
+        tile = endpoint_tile(channel)
+    column, row = divmod(tile, ROWS)
     name = channel_name(channel) if channel >= 0 else ""
     kind = KINDS[int(note["kind"])]
     text = kind.text.format(channel=name, tile=tile_name(column, row), value=int(note["value"]))
     at, op, times = round(float(note["at"])), int(note["op"]), int(note["times"])
-    return Diagnostic(kind.name, at, op, name, text, times)
+    where = (column, row) if channel >= 0 or "{tile}" in kind.text else None
+    return Diagnostic(kind.name, at, op, name, text, times, where)
+
+

@@ -1,204 +1,253 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Register writes in compiled code: the only way that anything in the array is configured.
+"""Register accesses in compiled code: the only way that anything in the array is configured.
 
-The configuration (CDO) and the stream (TXN) come through the same `write32`.
+The configuration (CDO), the stream (TXN) and control packets come through the same `write32`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
+from aie2.core_registers import CORE_CONTROL, CORE_CONTROL_ADDRESS
+from aie2.dma_registers import MEMTILE_PAD_VALUES
+from aie2.quiet_registers import QUIET
 from aie2.registers import (
-    CHANNEL_CTRL,
     CHANNEL_STATUS,
+    DMA,
     LOCK_VALUE,
-    MEMTILE_DMA,
-    MEMTILE_LOCKS,
-    MEMTILE_SWITCH,
+    LOCKS,
+    MEMTILE_CHANNEL_CTRL,
     SHIM_DEMUX_ADDRESS,
-    SHIM_DMA,
-    SHIM_LOCKS,
     SHIM_MUX_ADDRESS,
-    SHIM_SWITCH,
-    SWITCH_SLOT,
+    SWITCHES,
+    Direction,
 )
 from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT
 from firmware_sim import diagnostics as d
-from firmware_sim.bd_registers import M_NEXT, M_USE_NEXT, S_NEXT, S_USE_NEXT, start_bd
-from firmware_sim.bits import bits, cut, get, wide
-from firmware_sim.calibration import Costs
-from firmware_sim.compiled import SOURCES
+from firmware_sim.bd_registers import BD_COUNTS, chain_holds, start_bd, tile_kind
+from firmware_sim.bits import bits, cut, wide
+from firmware_sim.compiled import compiled
 from firmware_sim.diagnostics import report
-from firmware_sim.dma import push_task, wake
+from firmware_sim.dma import push_task, reset_channel
+from firmware_sim.locks import wake
+from firmware_sim.pointers import words_at
 from firmware_sim.state import (
-    BD_SLOTS,
     CHANNEL_SLOTS,
+    CORE,
+    HALTED,
     IDLE,
+    KINDS,
+    MEMTILE,
     MOVING,
-    ROWS_MODELLED,
+    NONE,
+    ROWS,
+    SHIM,
     SWITCH_WORDS,
     TILE_CHANNELS,
     WAIT_LOCK,
-    Machine,
+    State,
 )
 
-NOTHING, BD, CTRL, QUEUE, STATUS, LOCK, SWITCH, MUX, MEMORY = range(9)
+(
+    NOTHING,
+    BD,
+    CTRL,
+    QUEUE,
+    STATUS,
+    LOCK,
+    SWITCH,
+    MUX,
+    MEMORY,
+    PAD_VALUE,
+    CORE_ENABLE,
+    SILENT,
+) = range(12)
 """What a register is."""
 
-CONTROLLER_ID = bits(CHANNEL_CTRL, "controller_id")
 LOCK_BITS = bits(LOCK_VALUE, "value")
+RESET = bits(MEMTILE_CHANNEL_CTRL, "reset")
+ENABLE = bits(CORE_CONTROL, "enable")
 STATUS_SIZE = bits(CHANNEL_STATUS, "task_queue_size")
 STATUS_RUNNING = bits(CHANNEL_STATUS, "channel_running")
 STATUS_OVERFLOW = bits(CHANNEL_STATUS, "task_queue_overflow")
+STATUS_INVALID = bits(CHANNEL_STATUS, "error_bd_invalid")
 STATUS_BD = bits(CHANNEL_STATUS, "cur_bd")
 STATUS_STATE = bits(CHANNEL_STATUS, "status")
 STATUS_LOCK = bits(CHANNEL_STATUS, "stalled_lock_acq")
 STATUS_STREAM = bits(CHANNEL_STATUS, "stalled_stream")
-TOKEN_ID_MASK = SWITCH_SLOT.field("id").mask
+ALL_BITS = 0xFFFFFFFF
 
-SHIM_BD_END = SHIM_DMA.bd_base + SHIM_DMA.bd_stride * SHIM_DMA.bd_count
-MEMTILE_BD_END = MEMTILE_DMA.bd_base + MEMTILE_DMA.bd_stride * MEMTILE_DMA.bd_count
+_MAPS = [DMA[kind] for kind in KINDS]
+_STRIDES = {
+    (dma.bd_stride, dma.ctrl_stride, dma.queue_offset, dma.status_stride, LOCKS[dma.kind].stride)
+    for dma in _MAPS
+}
+if len(_STRIDES) != 1:  # pragma: no cover
+    raise RuntimeError("register strides differ between tile kinds: classify() must tell them apart")
+((BD_STRIDE, CTRL_STRIDE, QUEUE_OFFSET, STATUS_STRIDE, LOCK_STRIDE),) = _STRIDES
 
-DMA_BASES = np.array(
-    [
-        [SHIM_DMA.bd_base, MEMTILE_DMA.bd_base],
-        [SHIM_BD_END, MEMTILE_BD_END],
-        [SHIM_DMA.s2mm_ctrl, MEMTILE_DMA.s2mm_ctrl],
-        [SHIM_DMA.mm2s_ctrl, MEMTILE_DMA.mm2s_ctrl],
-        [SHIM_DMA.s2mm_status, MEMTILE_DMA.s2mm_status],
-        [SHIM_DMA.mm2s_status, MEMTILE_DMA.mm2s_status],
-        [SHIM_DMA.s2mm_channels, MEMTILE_DMA.s2mm_channels],
-        [SHIM_LOCKS.base, MEMTILE_LOCKS.base],
-        [SHIM_LOCKS.count, MEMTILE_LOCKS.count],
-        [SHIM_SWITCH.master_base, MEMTILE_SWITCH.master_base],
-    ]
-)
-"""Register bases of (shim, memtile), one row each; read by `classify`."""
-
-CTRL_STRIDE = SHIM_DMA.ctrl_stride
-QUEUE_OFFSET = SHIM_DMA.queue_offset
-BD_STRIDE = SHIM_DMA.bd_stride
-STATUS_STRIDE = SHIM_DMA.status_stride
-LOCK_STRIDE = SHIM_LOCKS.stride
-if (
-    MEMTILE_DMA.ctrl_stride,
-    MEMTILE_DMA.queue_offset,
-    MEMTILE_DMA.bd_stride,
-    MEMTILE_DMA.status_stride,
-    MEMTILE_LOCKS.stride,
-) != (CTRL_STRIDE, QUEUE_OFFSET, BD_STRIDE, STATUS_STRIDE, LOCK_STRIDE):  # pragma: no cover
-    raise RuntimeError("shim and memtile register strides differ: classify() must tell them apart")
+BD_BASES = np.array([dma.bd_base for dma in _MAPS])
+CTRL_BASES = np.array([[dma.s2mm_ctrl, dma.mm2s_ctrl] for dma in _MAPS])
+STATUS_BASES = np.array([[dma.s2mm_status, dma.mm2s_status] for dma in _MAPS])
+CHANNEL_COUNTS = np.array([[dma.channels(way) for way in Direction] for dma in _MAPS])
+LOCK_BASES = np.array([LOCKS[kind].base for kind in KINDS])
+LOCK_COUNTS = np.array([LOCKS[kind].count for kind in KINDS])
+SWITCH_BASES = np.array([SWITCHES[kind].master_base for kind in KINDS])
+QUIET_RANGES = np.array(
+    [(number, *span) for number, kind in enumerate(KINDS) for span in QUIET[kind]], np.int64
+).reshape(-1, 3)
+"""(kind, first, end) of registers that have no part in moving data."""
 
 
-@njit
-def classify(row: int, offset: int, columns_memory: int) -> tuple[int, int, int]:
+@compiled
+def classify(kind: int, offset: int, memory_bytes: int) -> tuple[int, int, int]:
     """(what, number, word) of a register: BD and word, channel in its tile, lock, switch word."""
-    bases = DMA_BASES[:, row]
-    if bases[0] <= offset < bases[1]:
-        return BD, (offset - bases[0]) // BD_STRIDE, (offset - bases[0]) % BD_STRIDE // 4
+    bd = offset - BD_BASES[kind]
+    if 0 <= bd < BD_COUNTS[kind] * BD_STRIDE:
+        return BD, bd // BD_STRIDE, bd % BD_STRIDE // 4
     for direction in range(2):
-        ctrl = offset - bases[2 + direction]
-        if 0 <= ctrl < bases[6] * CTRL_STRIDE:
+        count = CHANNEL_COUNTS[kind, direction]
+        ctrl = offset - CTRL_BASES[kind, direction]
+        if 0 <= ctrl < count * CTRL_STRIDE:
             channel = direction * CHANNEL_SLOTS + ctrl // CTRL_STRIDE
             return (QUEUE if ctrl % CTRL_STRIDE == QUEUE_OFFSET else CTRL), channel, 0
-        status = offset - bases[4 + direction]
-        if 0 <= status < bases[6] * STATUS_STRIDE:
+        status = offset - STATUS_BASES[kind, direction]
+        if 0 <= status < count * STATUS_STRIDE:
             return STATUS, direction * CHANNEL_SLOTS + status // STATUS_STRIDE, 0
-    lock = offset - bases[7]
-    if 0 <= lock < bases[8] * LOCK_STRIDE:
+    lock = offset - LOCK_BASES[kind]
+    if 0 <= lock < LOCK_COUNTS[kind] * LOCK_STRIDE:
         return LOCK, lock // LOCK_STRIDE, 0
-    switch = offset - bases[9]
+    switch = offset - SWITCH_BASES[kind]
     if 0 <= switch < SWITCH_WORDS * 4:
         return SWITCH, switch // 4, 0
-    if row == 0 and offset in (SHIM_MUX_ADDRESS, SHIM_DEMUX_ADDRESS):
-        return MUX, int(offset == SHIM_DEMUX_ADDRESS), 0
-    if row == 1 and offset < columns_memory:
+    if offset < memory_bytes:
         return MEMORY, offset, 0
+    if kind == SHIM and (offset == SHIM_MUX_ADDRESS or offset == SHIM_DEMUX_ADDRESS):
+        return MUX, int(offset == SHIM_DEMUX_ADDRESS), 0
+    return classify_rest(kind, offset)
+
+
+@compiled
+def classify_rest(kind: int, offset: int) -> tuple[int, int, int]:
+    """Registers that are seldom touched."""
+    if kind == MEMTILE:
+        pad = offset - MEMTILE_PAD_VALUES
+        if 0 <= pad < CHANNEL_SLOTS * 4:
+            return PAD_VALUE, pad // 4, 0
+    if kind == CORE and offset == CORE_CONTROL_ADDRESS:
+        return CORE_ENABLE, 0, 0
+    for row in range(QUIET_RANGES.shape[0]):
+        if QUIET_RANGES[row, 0] == kind and QUIET_RANGES[row, 1] <= offset < QUIET_RANGES[row, 2]:
+            return SILENT, 0, 0
     return NOTHING, 0, 0
 
 
-@njit
+@compiled
 def merged(old: int, value: int, mask: int) -> int:
     """A register's word after a masked write."""
     return (wide(old) & ~wide(mask)) | (wide(value) & wide(mask))
 
 
-@njit
-def write32(
-    m: Machine, costs: Costs, address: int, value: int, mask: int, live: bool, now: float
-) -> None:
-    """One masked 32-bit register write at partition address `address`.
-
-    `live` is false while the configuration is being loaded: routes may still change then, and
-    pushed tasks wait until the routes are known.
-    """
+@compiled
+def tile_of(m: State, address: int, now: float) -> int:
+    """Tile of a register address; NONE, with a diagnostic, where there is none or no register."""
     column, row = address >> COLUMN_SHIFT, (address >> ROW_SHIFT) & ROW_MASK
-    offset = address & OFFSET_MASK
-    if column >= m.memory.shape[0]:
-        report(m, d.OUTSIDE_PARTITION, -1, 0, address, now)
+    if column >= m.columns or row >= ROWS:
+        report(m, d.OUTSIDE_PARTITION, NONE, 0, address, now)
+        return NONE
+    if address % 4:
+        report(m, d.MISALIGNED, NONE, 0, address, now)
+        return NONE
+    return column * ROWS + row
+
+
+@compiled
+def write32(m: State, address: int, value: int, mask: int, now: float) -> None:
+    """One masked 32-bit register write at partition address `address`."""
+    tile = tile_of(m, address, now)
+    if tile == NONE:
         return
-    if row >= ROWS_MODELLED or offset % 4:
-        if live:
-            report(m, d.UNMODELLED_REGISTER, -1, 0, address, now)
-        return
-    tile = column * ROWS_MODELLED + row
-    what, number, word = classify(row, offset, m.memory.shape[1])
-    channel = tile * TILE_CHANNELS + number
+    kind = tile_kind(tile)
+    what, number, word = classify(kind, address & OFFSET_MASK, m.memory_bytes[tile])
     if what == BD:
-        if live:
-            check_bd_free(m, tile, number, now)
-        m.bds[tile, number, word] = merged(m.bds[tile, number, word], value, mask)
+        write_bd(m, tile, number, word, value, mask, now)
     elif what == QUEUE:
-        if live:
-            m.progress[0].pushes += 1
-            if m.channels[channel].peer < 0:
-                report(m, d.NO_ROUTE, channel, 0, 0, now)
-        push_task(m, costs, channel, value & mask, now)
-    elif what == CTRL:
-        old = m.channels[channel].controller_id << CONTROLLER_ID.shift
-        new = merged(old, value, mask)
-        m.channels[channel].controller_id = cut(new, CONTROLLER_ID) & TOKEN_ID_MASK
-    elif what == STATUS:
-        if (value & mask) >> STATUS_OVERFLOW.shift & 1:
-            m.channels[channel].overflowed = 0
+        if m.live:
+            m.pushes += 1
+            ch = m.channels[tile * TILE_CHANNELS + number]
+            if ch.route == NONE and not ch.packets and ch.holder == NONE and not ch.fed:
+                report(m, d.NO_ROUTE, tile * TILE_CHANNELS + number, 0, 0, now)
+            check_not_pushed_again(m, tile, start_bd(tile * TILE_CHANNELS, value), now)
+        push_task(m, tile * TILE_CHANNELS + number, value & mask, now)
+    elif what == MEMORY:
+        place = words_at(m.memory_at[tile] + number, 1)
+        place[0] = merged(place[0], value, mask)
     elif what == LOCK:
         m.locks[tile, number] = merged(m.locks[tile, number], value, mask) & LOCK_BITS.mask
-        if live:
-            wake(m, costs, tile, now)
+        wake(m, tile, now)
+    elif what == CTRL:
+        ch = m.channels[tile * TILE_CHANNELS + number]
+        ch.control = merged(ch.control, value, mask)
+        if kind != SHIM and cut(ch.control, RESET):
+            reset_channel(m, tile * TILE_CHANNELS + number, now)
+    elif what == STATUS:
+        if (value & mask) >> STATUS_OVERFLOW.shift & 1:
+            m.channels[tile * TILE_CHANNELS + number].overflowed = 0
     elif what == SWITCH:
-        if live and m.switch[tile, number] != merged(m.switch[tile, number], value, mask):
-            report(m, d.ROUTE_REWRITTEN, -1, tile, offset, now)
-        m.switch[tile, number] = merged(m.switch[tile, number], value, mask)
+        old = wide(m.switch[tile, number])
+        m.switch[tile, number] = merged(old, value, mask)
+        rerouted(m, tile, address, old != merged(old, value, mask), now)
     elif what == MUX:
-        if live and m.mux[tile, number] != merged(m.mux[tile, number], value, mask):
-            report(m, d.ROUTE_REWRITTEN, -1, tile, offset, now)
-        m.mux[tile, number] = merged(m.mux[tile, number], value, mask)
-    elif what == MEMORY:
-        memory = m.memory[column].view(np.uint32)
-        memory[number // 4] = merged(memory[number // 4], value, mask)
-    elif live:
-        report(m, d.UNMODELLED_REGISTER, -1, 0, address, now)
+        old = wide(m.mux[tile, number])
+        m.mux[tile, number] = merged(old, value, mask)
+        rerouted(m, tile, address, old != merged(old, value, mask), now)
+    elif what == PAD_VALUE:
+        m.pad_values[tile, number] = merged(m.pad_values[tile, number], value, mask)
+    elif what == CORE_ENABLE:
+        if cut(value & mask, ENABLE):
+            report(m, d.CORE_NOT_EXECUTED, NONE, tile, 0, now)
+    elif what == NOTHING:
+        report(m, d.UNMODELLED_REGISTER, NONE, 0, address, now)
 
 
-@njit
-def read32(m: Machine, address: int, now: float) -> int:
+@compiled
+def write_bd(
+    m: State, tile: int, bd: int, word: int, value: int, mask: int, now: float
+) -> None:
+    """Write one word of a BD; a BD that a task has still to execute must not be written."""
+    if m.live:
+        check_bd_free(m, tile, bd, now)
+    if word < m.bds.shape[2]:
+        m.bds[tile, bd, word] = merged(m.bds[tile, bd, word], value, mask)
+        m.descriptors[tile, bd].known = 0
+
+
+@compiled
+def rerouted(m: State, tile: int, address: int, changed: bool, now: float) -> None:
+    """A live design changed its routes: find them again before anything else happens."""
+    if not (m.live and changed):
+        return
+    m.reroute = 1
+    for slot in range(m.slots):
+        endpoint = m.actor[slot]
+        if endpoint < m.channels.size and m.channels[endpoint].phase == MOVING:
+            report(m, d.ROUTE_REWRITTEN, NONE, tile, address & OFFSET_MASK, now)
+            return
+
+
+@compiled
+def read32(m: State, address: int, now: float) -> int:
     """Value of a register as the controller would read it; 0 where nothing is modelled."""
-    column, row = address >> COLUMN_SHIFT, (address >> ROW_SHIFT) & ROW_MASK
-    if column >= m.memory.shape[0] or row >= ROWS_MODELLED or address % 4:
-        report(m, d.UNMODELLED_READ, -1, 0, address, now)
+    tile = tile_of(m, address, now)
+    if tile == NONE:
         return 0
-    tile = column * ROWS_MODELLED + row
-    what, number, word = classify(row, address & OFFSET_MASK, m.memory.shape[1])
+    what, number, word = classify(tile_kind(tile), address & OFFSET_MASK, m.memory_bytes[tile])
     if what == BD:
-        return wide(m.bds[tile, number, word])
+        return wide(m.bds[tile, number, word]) if word < m.bds.shape[2] else 0
     if what == STATUS:
         return channel_status(m, tile * TILE_CHANNELS + number)
     if what == CTRL:
-        return m.channels[tile * TILE_CHANNELS + number].controller_id << CONTROLLER_ID.shift
+        return m.channels[tile * TILE_CHANNELS + number].control
     if what == LOCK:
         return m.locks[tile, number]
     if what == SWITCH:
@@ -206,13 +255,15 @@ def read32(m: Machine, address: int, now: float) -> int:
     if what == MUX:
         return wide(m.mux[tile, number])
     if what == MEMORY:
-        return wide(m.memory[column].view(np.uint32)[number // 4])
-    report(m, d.UNMODELLED_READ, -1, 0, address, now)
+        return wide(words_at(m.memory_at[tile] + number, 1)[0])
+    if what == PAD_VALUE:
+        return wide(m.pad_values[tile, number])
+    report(m, d.UNMODELLED_READ, NONE, 0, address, now)
     return 0
 
 
-@njit
-def channel_status(m: Machine, channel: int) -> int:
+@compiled
+def channel_status(m: State, channel: int) -> int:
     """A channel's status register, from its state."""
     ch = m.channels[channel]
     phase, length = ch.phase, ch.queue_length
@@ -220,6 +271,7 @@ def channel_status(m: Machine, channel: int) -> int:
     word = length << STATUS_SIZE.shift
     word |= int(running) << STATUS_RUNNING.shift
     word |= ch.overflowed << STATUS_OVERFLOW.shift
+    word |= ch.invalid << STATUS_INVALID.shift
     word |= ch.bd << STATUS_BD.shift
     if running:
         word |= 2 << STATUS_STATE.shift
@@ -230,67 +282,55 @@ def channel_status(m: Machine, channel: int) -> int:
     return word
 
 
-@njit
-def check_bd_free(m: Machine, tile: int, bd: int, now: float) -> None:
-    """Report a write to a BD that a running or queued task of the tile has still to execute."""
-    for channel in range(tile * TILE_CHANNELS, (tile + 1) * TILE_CHANNELS):
-        ch = m.channels[channel]
-        if ch.task < 0:
-            continue
-        live = chain_holds(m, tile, ch.bd, bd)
-        if ch.rounds_left > 0:
-            live = live or chain_holds(m, tile, start_bd(channel, ch.task), bd)
-        for queued in range(ch.queue_length):
-            live = live or chain_holds(m, tile, start_bd(channel, ch.queue[queued]), bd)
-        if live:
-            report(m, d.LIVE_BD_REWRITTEN, channel, 0, bd, now)
-            return
-
-
-@njit
-def chain_holds(m: Machine, tile: int, start: int, wanted: int) -> bool:
-    """Whether a chain of BDs that begins at `start` comes by BD `wanted`."""
-    bd = start
-    shim = tile % ROWS_MODELLED == 0
-    for _ in range(BD_SLOTS):
-        if bd == wanted:
+@compiled
+def holds(m: State, channel: int, bd: int) -> bool:
+    """Whether a running or queued task of a channel has still to execute BD `bd`."""
+    ch = m.channels[channel]
+    if ch.task < 0:
+        return False
+    tile = channel // TILE_CHANNELS
+    if ch.phase != HALTED and chain_holds(m, tile, ch.bd, bd):
+        return True
+    if ch.rounds_left > 0 and chain_holds(m, tile, start_bd(channel, ch.task), bd):
+        return True
+    for queued in range(ch.queue_length):
+        if chain_holds(m, tile, start_bd(channel, ch.queue[queued]), bd):
             return True
-        if bd >= BD_SLOTS:
-            return False
-        words = m.bds[tile, bd]
-        if not (get(words, S_USE_NEXT) if shim else get(words, M_USE_NEXT)):
-            return False
-        bd = get(words, S_NEXT) if shim else get(words, M_NEXT)
     return False
 
 
-@njit
-def write_all(
-    m: Machine, costs: Costs, addresses: NDArray, values: NDArray, masks: NDArray
-) -> None:
-    """Load a configuration: register writes in order, before anything runs."""
-    for write in range(addresses.size):
-        write32(
-            m,
-            costs,
-            wide(addresses[write]),
-            wide(values[write]),
-            wide(masks[write]),
-            False,
-            0.0,
-        )
+@compiled
+def holder_of(m: State, tile: int, bd: int) -> int:
+    """A channel of the tile that has still to execute the BD; NONE: none has."""
+    for direction in range(2):
+        for number in range(CHANNEL_COUNTS[tile_kind(tile), direction]):
+            channel = tile * TILE_CHANNELS + direction * CHANNEL_SLOTS + number
+            if holds(m, channel, bd):
+                return channel
+    return NONE
 
 
-def _entry(stamp: int) -> Callable[[Machine, Costs, NDArray, NDArray, NDArray], None]:
-    @njit(cache=True)
-    def entry(
-        m: Machine, costs: Costs, addresses: NDArray, values: NDArray, masks: NDArray
-    ) -> None:
-        if stamp:
-            write_all(m, costs, addresses, values, masks)
+@compiled
+def check_bd_free(m: State, tile: int, bd: int, now: float) -> None:
+    """Report a write to a BD that a running or queued task of the tile has still to execute."""
+    channel = holder_of(m, tile, bd)
+    if channel == NONE:
+        return
+    kind = d.LIVE_BD_PATCHED if m.patching else d.LIVE_BD_REWRITTEN
+    if kind == d.LIVE_BD_REWRITTEN:
+        exhausted = True
+        for other in range(BD_COUNTS[tile_kind(tile)]):
+            exhausted = exhausted and holder_of(m, tile, other) != NONE
+        if exhausted:
+            kind = d.BD_EXHAUSTED
+    report(m, kind, channel, tile, bd, now)
 
-    return entry
+
+@compiled
+def check_not_pushed_again(m: State, tile: int, bd: int, now: float) -> None:
+    """Report a push of a BD that is still in use."""
+    channel = holder_of(m, tile, bd)
+    if channel != NONE:
+        report(m, d.LIVE_BD_PUSHED, channel, tile, bd, now)
 
 
-replay = _entry(SOURCES)
-"""`write_all`, compiled once for these sources and kept on disk."""

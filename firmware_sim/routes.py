@@ -1,212 +1,200 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follow circuit routes through the stream switches, from the registers alone.
-
-Says which MM2S channel feeds which S2MM channel, and with which packet ids a tile's tokens reach
-the controller. Facts: port tables and register fields in `aie2.registers`.
-"""
+"""Routes from the stream-switch registers into the machine: who sends to whom, and token paths."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from aie2.registers import (
-    MEMTILE_SWITCH,
-    SHIM_DEMUX,
-    SHIM_MUX,
-    SHIM_SWITCH,
-    SWITCH_MASTER,
-    SWITCH_SLAVE,
-    SWITCH_SLOT,
-    Direction,
-    Layout,
-    SwitchMap,
-)
+import numpy as np
+
+from aie2.switch_registers import SWITCH_FIFO_WORDS
 from firmware_sim.errors import ConfigurationError
-from firmware_sim.state import ROWS_MODELLED, Machine, channel_id, channel_name, tile_index
-
-SHIM_FEEDS = {0: ("south3", 3), 1: ("south7", 7)}
-"""Shim MM2S channel -> its field of the mux, and the south slave port that it feeds."""
-SHIM_DRAINS = {2: ("south2", 0), 3: ("south3", 1)}
-"""South master port of the shim -> its field of the demux, and the S2MM channel behind it."""
-FROM_DMA = 1
-"""Value of a mux or demux field that joins the port to the DMA."""
-OPPOSITE = {
-    "north": ("south", 0, 1),
-    "south": ("north", 0, -1),
-    "east": ("west", 1, 0),
-    "west": ("east", -1, 0),
-}
-"""Bundle that a master port leads to in the neighbour, and where that neighbour lies."""
-CONTROL = "ctrl"
-TOKEN_IDS = SWITCH_SLOT.field("id").max + 1
-"""Packet ids that a token can carry."""
-ALL_TOKEN_IDS = (1 << TOKEN_IDS) - 1
-SLAVE_MASK = 0x1F
-"""Bits of a circuit master's configuration that name the slave port."""
+from firmware_sim.fabric import CONTROLLER, NOTHING, End, Fabric, Port
+from firmware_sim.machine import Machine
+from firmware_sim.state import (
+    BETWEEN,
+    CONTROL_IN,
+    CONTROL_OUT,
+    CORE_ACTOR,
+    INSIDE,
+    MOVING,
+    NEVER,
+    NONE,
+    PACKET_IDS,
+    RING,
+    ROUTE,
+    ROUTE_ARBITERS,
+    ROUTE_SINKS,
+    TILES,
+    channel_name,
+)
 
 
-class Port(NamedTuple):
-    """A stream-switch port of a tile, as (bundle, number within it)."""
+class Route(NamedTuple):
+    """Where a source's words go: by circuit (`packet_id` None), or the packets of one id."""
 
-    column: int
-    row: int
-    bundle: str
-    number: int
+    source: int
+    start: Port
+    packet_id: int | None
+    ends: tuple[End, ...]
 
+    @property
+    def sinks(self) -> tuple[End, ...]:
+        """Ends that take words: DMA channels and control ports."""
+        return tuple(end for end in self.ends if end.endpoint >= 0)
 
-class Switches:
-    """Stream-switch registers of a loaded machine, read port by port."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.columns = machine.memory.shape[0]
-
-    def _map(self, row: int) -> SwitchMap:
-        return SHIM_SWITCH if row == 0 else MEMTILE_SWITCH
-
-    def _register(self, column: int, row: int, offset: int, layout: Layout) -> dict[str, int]:
-        base = self._map(row).master_base
-        word = self.machine.switch[tile_index(column, row), (offset - base) // 4]
-        return layout.decode([int(word)])
-
-    def _index(
-        self, ports: tuple[tuple[str, int, int], ...], bundle: str, number: int
-    ) -> int | None:
-        for name, first, count in ports:
-            if name == bundle and number < count:
-                return first + number
-        return None
-
-    def _port(self, ports: tuple[tuple[str, int, int], ...], index: int) -> tuple[str, int]:
-        for name, first, count in ports:
-            if first <= index < first + count:
-                return name, index - first
-        raise ConfigurationError(f"stream-switch port {index} does not exist in this tile")
-
-    def slave_enabled(self, port: Port) -> bool:
-        """Whether a slave port takes part in circuit routing."""
-        index = self._index(self._map(port.row).slaves, port.bundle, port.number)
-        if index is None:
-            return False
-        offset = self._map(port.row).slave_base + 4 * index
-        fields = self._register(port.column, port.row, offset, SWITCH_SLAVE)
-        return bool(fields["enable"]) and not fields["packet_enable"]
-
-    def masters_of(self, port: Port) -> Iterator[Port]:
-        """Master ports of the same tile that a slave port drives by circuit."""
-        switch = self._map(port.row)
-        slave = self._index(switch.slaves, port.bundle, port.number)
-        for bundle, first, count in switch.masters:
-            for number in range(count):
-                offset = switch.master_base + 4 * (first + number)
-                fields = self._register(port.column, port.row, offset, SWITCH_MASTER)
-                if (
-                    fields["enable"]
-                    and not fields["packet_enable"]
-                    and fields["config"] & SLAVE_MASK == slave
-                ):
-                    yield Port(port.column, port.row, bundle, number)
-
-    def token_ids(self, column: int) -> int:
-        """Bit mask of packet ids with which a shim tile's control port reaches its south port 0."""
-        slave = self._index(SHIM_SWITCH.slaves, CONTROL, 0)
-        master = self._index(SHIM_SWITCH.masters, "south", 0)
-        if slave is None or master is None:
-            return 0
-        out = self._register(column, 0, SHIM_SWITCH.master_base + 4 * master, SWITCH_MASTER)
-        into = self._register(column, 0, SHIM_SWITCH.slave_base + 4 * slave, SWITCH_SLAVE)
-        if not (out["enable"] and into["enable"]) or out["packet_enable"] != into["packet_enable"]:
-            return 0
-        if not out["packet_enable"]:
-            return ALL_TOKEN_IDS if out["config"] & SLAVE_MASK == slave else 0
-        arbiter, msels = out["config"] & 0x7, out["config"] >> 3 & 0xF
-        reached = 0
-        for slot in range(SHIM_SWITCH.slots):
-            offset = SHIM_SWITCH.slot_base + SHIM_SWITCH.slot_port_stride * slave + 4 * slot
-            rule = self._register(column, 0, offset, SWITCH_SLOT)
-            if rule["enable"] and rule["arbiter"] == arbiter and msels >> rule["msel"] & 1:
-                for packet in range(TOKEN_IDS):
-                    if packet & rule["mask"] == rule["id"] & rule["mask"]:
-                        reached |= 1 << packet
-        return reached
+    @property
+    def dead_ends(self) -> tuple[End, ...]:
+        """Ends that take nothing."""
+        return tuple(end for end in self.ends if end.endpoint == NOTHING)
 
 
-def connect(machine: Machine) -> list[tuple[int, int]]:
-    """(sending channel, receiving channel) of every circuit route, in order of the sender.
+def find(fabric: Fabric) -> list[Route]:
+    """Every route, in order of the source and the packet id; sources that go nowhere have none."""
+    routes: list[Route] = []
+    for source, start in fabric.sources():
+        index = fabric.slave_index(start)
+        if index is None or not fabric.slave_mode(start.column, start.row, index)[0]:
+            continue
+        ids = fabric.packet_ids(start)
+        for packet_id in (None,) if ids is None else ids:
+            ends = tuple(fabric.ends(start, packet_id or 0))
+            routes.append(Route(source, start, packet_id, ends))
+    return routes
+
+
+def fabric_of(machine: Machine) -> Fabric:
+    """The stream switches of a machine as they stand."""
+    return Fabric(machine.record["switch"][0], machine.record["mux"][0], machine.columns)
+
+
+def connect(machine: Machine) -> list[Route]:
+    """Find all routes and write them into the machine; segments in flight end as they began.
 
     Raises:
-        ConfigurationError: a route that fans out, goes round in a circle or ends nowhere.
+        ConfigurationError: a broadcast or a packet's way beyond what there is room for.
     """
-    switches = Switches(machine)
-    pairs: list[tuple[int, int]] = []
-    for column in range(switches.columns):
-        for row in range(ROWS_MODELLED):
-            for channel, start in _senders(machine, column, row):
-                if switches.slave_enabled(start):
-                    sender = channel_id(column, row, Direction.MM2S, channel)
-                    pairs.append((sender, _follow(switches, machine, start, sender)))
-    receivers = [receiver for _, receiver in pairs]
-    for receiver in receivers:
-        if receivers.count(receiver) > 1:
-            raise ConfigurationError(f"two routes end at {channel_name(receiver)}; only one can")
-    return pairs
+    routes = find(fabric_of(machine))
+    old = machine.kept["routes"]
+    table = np.concatenate([old, np.zeros(len(routes), ROUTE)])
+    machine.record["route_of"][0] = NONE
+    channels = machine.channels
+    idle = channels["phase"] != MOVING
+    channels["stale"] = ~idle
+    channels["route"][idle & (channels["packets"] == 0)] = NONE
+    channels["holder"][idle] = NONE
+    channels["packets"] = 0
+    channels["fed"] = 0
+    fresh_sinks: dict[int, int] = {}
+    for number, route in enumerate(routes, old.size):
+        _fill(table[number], route)
+        _point(machine, route, number)
+        for end in route.sinks:
+            hops = len(end.ports) // 2 * SWITCH_FIFO_WORDS
+            fresh_sinks[end.endpoint] = min(fresh_sinks.get(end.endpoint, RING), hops)
+            channels["fed"][end.endpoint] = 1
+            if route.packet_id is None:
+                channels["holder"][end.endpoint] = route.source
+            if end.endpoint >= CONTROL_IN:
+                machine.record["control"][0]["keeps_header"][end.endpoint - CONTROL_IN] = int(
+                    route.packet_id is not None and not end.drops_header
+                )
+    machine.keep("routes", table)
+    for endpoint, capacity in fresh_sinks.items():
+        channels["capacity"][endpoint] = max(1, capacity)
+    _expect_headers(machine)
+    _token_ids(machine, routes)
+    _slots(machine, routes)
+    return routes
 
 
-def _senders(machine: Machine, column: int, row: int) -> Iterator[tuple[int, Port]]:
-    if row == 0:
-        mux = SHIM_MUX.decode([int(machine.mux[tile_index(column, 0), 0])])
-        for channel, (field, port) in SHIM_FEEDS.items():
-            if mux[field] == FROM_DMA:
-                yield channel, Port(column, 0, "south", port)
+def _fill(row: np.void, route: Route) -> None:
+    if len(route.sinks) > ROUTE_SINKS:
+        raise ConfigurationError(
+            f"the stream of {channel_name(route.source)} goes to {len(route.sinks)} places; "
+            f"{ROUTE_SINKS} can be simulated"
+        )
+    arbiters = list(dict.fromkeys(a for end in route.ends for a in end.arbiters))
+    if len(arbiters) > ROUTE_ARBITERS:
+        raise ConfigurationError(
+            f"packets of {channel_name(route.source)} pass {len(arbiters)} arbiters; "
+            f"{ROUTE_ARBITERS} can be simulated"
+        )
+    row["source"], row["sinks"], row["arbiters"] = route.source, len(route.sinks), len(arbiters)
+    row["dead_ends"] = len(route.dead_ends)
+    row["arbiter"][: len(arbiters)] = arbiters
+    row["sink"][: len(route.sinks)] = [end.endpoint for end in route.sinks]
+    row["drop"][: len(route.sinks)] = [end.drops_header for end in route.sinks]
+
+
+def _point(machine: Machine, route: Route, number: int) -> None:
+    of = machine.record["route_of"][0]
+    source = machine.channels[route.source]
+    waits = source["phase"] != MOVING
+    if route.packet_id is not None:
+        source["packets"] = 1
+        of[route.source, route.packet_id] = number
+        if waits and source["position"] == 0:
+            source["packet"], source["route"] = BETWEEN, NONE
         return
-    for bundle, _, count in MEMTILE_SWITCH.slaves:
-        if bundle == "dma":
-            for channel in range(count):
-                yield channel, Port(column, row, "dma", channel)
+    of[route.source] = number
+    if waits:
+        source["route"] = number
+        if source["packet"] == BETWEEN:
+            source["packet"] = INSIDE
 
 
-def _follow(switches: Switches, machine: Machine, start: Port, sender: int) -> int:
-    port, seen = start, set()
-    while port not in seen:
-        seen.add(port)
-        masters = list(switches.masters_of(port))
-        if len(masters) > 1:
-            raise ConfigurationError(
-                f"the route of {channel_name(sender)} fans out to {len(masters)} ports; broadcasts "
-                "are not modelled yet"
-            )
-        if not masters:
-            raise ConfigurationError(
-                f"the route of {channel_name(sender)} ends at an unconnected port of tile "
-                f"({port.column},{port.row})"
-            )
-        end = _receiver(machine, masters[0])
-        if end is not None:
-            return end
-        port = _neighbour(switches, masters[0], sender)
-    raise ConfigurationError(f"the route of {channel_name(sender)} goes round in a circle")
+def _expect_headers(machine: Machine) -> None:
+    control = machine.record["control"][0]
+    waiting = control["beats"] == 0
+    control["expects"][waiting] = 1 - control["keeps_header"][waiting]
 
 
-def _receiver(machine: Machine, master: Port) -> int | None:
-    if master.bundle == "dma":
-        return channel_id(master.column, master.row, Direction.S2MM, master.number)
-    if master.row == 0 and master.bundle == "south" and master.number in SHIM_DRAINS:
-        field, channel = SHIM_DRAINS[master.number]
-        demux = SHIM_DEMUX.decode([int(machine.mux[tile_index(master.column, 0), 1])])
-        if demux[field] == FROM_DMA:
-            return channel_id(master.column, 0, Direction.S2MM, channel)
-    return None
+def _token_ids(machine: Machine, routes: list[Route]) -> None:
+    ids = np.zeros(TILES, np.int64)
+    for route in routes:
+        if route.source >= CONTROL_OUT and any(end.endpoint == CONTROLLER for end in route.ends):
+            tile = route.source - CONTROL_OUT
+            if route.packet_id is None:
+                ids[tile] = (1 << PACKET_IDS) - 1
+            else:
+                ids[tile] |= 1 << route.packet_id
+    machine.record["token_ids"][0] = ids
 
 
-def _neighbour(switches: Switches, master: Port, sender: int) -> Port:
-    if master.bundle in OPPOSITE:
-        bundle, right, up = OPPOSITE[master.bundle]
-        port = Port(master.column + right, master.row + up, bundle, master.number)
-        inside = 0 <= port.column < switches.columns and 0 <= port.row < ROWS_MODELLED
-        if inside and switches.slave_enabled(port):
-            return port
-    raise ConfigurationError(
-        f"the route of {channel_name(sender)} leaves tile ({master.column},{master.row}) at "
-        f"{master.bundle} {master.number} and ends nowhere that is modelled"
-    )
+def _slots(machine: Machine, routes: list[Route]) -> None:
+    """Give every endpoint on a route, and every core model, a place for its next event."""
+    old_due = {
+        int(actor): float(due)
+        for actor, due in zip(
+            machine.record["actor"][0][: int(machine.state["slots"])],
+            machine.record["due"][0],
+            strict=False,
+        )
+    }
+    endpoints = {route.source for route in routes}
+    endpoints |= {end.endpoint for route in routes for end in route.sinks}
+    actors = sorted(endpoints | {actor for actor in old_due if actor < CORE_ACTOR})
+    actors += [actor for actor in old_due if actor >= CORE_ACTOR]
+    machine.record["due"][0] = NEVER
+    for slot, actor in enumerate(actors):
+        machine.record["actor"][0][slot] = actor
+        machine.record["due"][0][slot] = old_due.get(actor, NEVER)
+        if actor < CORE_ACTOR:
+            machine.channels["slot"][actor] = slot
+        else:
+            machine.record["core_slot"][0][actor - CORE_ACTOR] = slot
+    machine.state["slots"] = len(actors)
+
+
+def peers(routes: list[Route]) -> dict[int, list[int]]:
+    """Sources by the sink that they can reach."""
+    found: dict[int, list[int]] = {}
+    for route in routes:
+        for end in route.sinks:
+            sources = found.setdefault(end.endpoint, [])
+            if route.source not in sources:
+                sources.append(route.source)
+    return found
+
+

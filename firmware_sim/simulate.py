@@ -27,18 +27,31 @@ from firmware_sim.configure import (
     read_configuration,
 )
 from firmware_sim.diagnostics import KINDS, PATCH_NOT_FOLDED, Diagnostic, counts, read
-from firmware_sim.engine import DONE, IDLE_EVENTS, STALLED, run
+from firmware_sim.engine import (
+    CORE,
+    DONE,
+    IDLE_EVENTS,
+    PYTHON_OP,
+    REROUTE,
+    ROOM,
+    STALLED,
+    STRICT,
+    run,
+    start,
+)
 from firmware_sim.errors import ConfigurationError, HostBufferError, Stalled
 from firmware_sim.firmware import Firmware, image
 from firmware_sim.firmware.script import Context, Script
+from firmware_sim.machine import Machine
 from firmware_sim.result import TASK, Counts, Result
+from firmware_sim.routes import connect
 from firmware_sim.state import (
     BUFFER,
-    TASK_ROW,
-    Machine,
+    READY,
     channel_id,
     channel_name,
     channel_of,
+    tile_index,
     tile_kind_channels,
 )
 from firmware_sim.waits import explain, unfinished
@@ -95,9 +108,9 @@ def simulate(
     _preload(machine, l2 or {})
     firm = image(firmware)
     script = firm.script(_context(words, target, machine, arrays, costs))
-    machine = _armed(machine, script, arrays)
+    _arm(machine, script, arrays)
     started = time.perf_counter()
-    ended = run(machine, costs, WATCHDOG_S * clock * 1e6)
+    ended = _run(machine, WATCHDOG_S * clock * 1e6)
     wall_s = time.perf_counter() - started
     notes = _all_notes(_too_many(configuration, arrays), machine, ended)
     result = Result(
@@ -105,12 +118,12 @@ def simulate(
         profile=profile,
         firmware=firm.name,
         clock_mhz=clock,
-        cycles=round(float(machine.progress["last_op_at"][0]) + script.tail_cycles),
-        array_cycles=round(float(np.nanmax(machine.log["finished"], initial=0.0))),
+        cycles=round(float(machine.state["last_op_at"]) + script.tail_cycles),
+        array_cycles=round(float(np.nanmax(machine.log()["finished"], initial=0.0))),
         dispatch_base_us=costs.dispatch_base / clock,
         counts=_counts(machine),
         diagnostics=notes,
-        met=counts(machine) | {note.kind: note.times for note in notes if note.kind not in NAMES},
+        met=counts(machine.state) | {note.kind: note.times for note in notes if note.kind not in NAMES},
         tasks=_shim_tasks(machine),
         wall_s=wall_s,
         notes=script.notes,
@@ -131,7 +144,7 @@ def _context(
     return Context(
         words=words,
         device=device,
-        columns=machine.memory.shape[0],
+        columns=machine.columns,
         object_bytes=object_bytes(machine),
         costs=costs,
         read_tile=lambda column, row, offset, count: _tile(machine, column, row, offset, count),
@@ -206,13 +219,13 @@ def _too_many(
 
 
 def _tile(machine: Machine, column: int, row: int, offset: int, count: int) -> NDArray[np.uint8]:
-    columns, size = machine.memory.shape
-    if row != 1 or not 0 <= column < columns or offset < 0 or offset + count > size:
+    memory = machine.memory_of(column, row)
+    if offset < 0 or offset + count > memory.size:
         raise ConfigurationError(
-            f"{count} bytes at offset 0x{offset:x} of tile ({column},{row}) are not in a memtile "
-            f"of this {columns}-column partition"
+            f"{count} bytes at offset 0x{offset:x} of tile ({column},{row}) are not in its "
+            f"{memory.size} bytes of memory"
         )
-    return machine.memory[column, offset : offset + count]
+    return memory[offset : offset + count]
 
 
 def _argument(
@@ -232,31 +245,45 @@ def _preload(machine: Machine, l2: L2) -> None:
         _tile(machine, column, row, offset, raw.size)[:] = raw
 
 
-def _armed(machine: Machine, script: Script, arrays: list[NDArray[np.uint8]]) -> Machine:
-    """The machine with host buffers, a script and room to log every task that it can push."""
+def _arm(machine: Machine, script: Script, arrays: list[NDArray[np.uint8]]) -> None:
+    """Give the machine its host buffers and its script."""
     buffers = np.zeros(len(arrays), BUFFER)
     buffers["pointer"] = [array.ctypes.data for array in arrays]
     buffers["base"] = [number + 1 << ADDRESS_WINDOW_BITS for number in range(len(arrays))]
     buffers["length"] = [array.size for array in arrays]
-    log = np.zeros(script.ops.size, TASK_ROW)
-    log["finished"] = np.nan
-    return machine._replace(buffers=buffers, words=script.words, ops=script.ops, log=log)
+    machine.keep("buffers", buffers)
+    machine.keep("words", np.ascontiguousarray(script.words))
+    machine.keep("ops", script.ops)
+
+
+def _run(machine: Machine, limit: float) -> int:
+    """Run to the end, doing what the compiled loop leaves to Python."""
+    start(machine.record, 0.0)
+    while True:
+        ended = run(machine.record, limit)
+        if ended == ROOM:
+            machine.make_room()
+        elif ended == REROUTE:
+            connect(machine)
+            start(machine.record, float(machine.state["stop_at"]))
+        elif ended not in (CORE, PYTHON_OP):
+            return ended
 
 
 def _shim_channels(machine: Machine, direction: Direction) -> list[int]:
     return [
         channel_id(column, 0, direction, channel)
-        for column in range(machine.memory.shape[0])
+        for column in range(machine.columns)
         for channel in range(tile_kind_channels(0))
     ]
 
 
 def _counts(machine: Machine) -> Counts:
-    done = machine.progress[0]
+    done = machine.state
     moved = machine.channels["moved"]
     return Counts(
         ops=int(done["op"]),
-        bds=int(done["bds"]),
+        bds=int(done["bds_written"]),
         pushes=int(done["pushes"]),
         tokens=int(done["tokens"]),
         patches=int(done["patches"]),
@@ -268,7 +295,7 @@ def _counts(machine: Machine) -> Counts:
 
 
 def _shim_tasks(machine: Machine) -> NDArray[np.void]:
-    log = machine.log[: int(machine.progress["tasks"][0])]
+    log = machine.log()
     tasks = np.zeros(log.size, TASK)
     where = np.array([channel_of(number) for number in log["channel"]], np.int64).reshape(-1, 4)
     for place, name in enumerate(("column", "row", "direction", "channel")):
@@ -283,7 +310,7 @@ def _all_notes(
 ) -> tuple[Diagnostic, ...]:
     """What was met before, during and after the run; one warning about folding is enough."""
     met, folding = list(before), bool(before)
-    for note in read(machine):
+    for note in read(machine.state):
         if note.kind != FOLDING or not folding:
             met.append(note)
         folding = folding or note.kind == FOLDING
@@ -294,7 +321,7 @@ def _left_behind(machine: Machine, ended: int) -> tuple[Diagnostic, ...]:
     """What a stream that came to its end leaves behind: tasks, and words in the array."""
     if ended != DONE:
         return ()
-    op, at = int(machine.progress["op"][0]), float(machine.progress["last_op_at"][0])
+    op, at = int(machine.state["op"]), float(machine.state["last_op_at"])
 
     def note(kind: str, channel: str, text: str) -> Diagnostic:
         return Diagnostic(kind, round(at), op, channel, text)
@@ -309,16 +336,34 @@ def _left_behind(machine: Machine, ended: int) -> tuple[Diagnostic, ...]:
         )
         for name in stuck
     ]
-    log = machine.log[: int(machine.progress["tasks"][0])]
+    log = machine.log()
     late = sorted({int(number) for number in log["channel"][log["finished"] > at]})
     for name in (channel_name(number) for number in late):
         text = f"{name} finishes after the stream has ended; the host would read too early"
         notes.append(note("ends-early", name, f"{text}; wait for its token before the end"))
-    moved = _counts(machine)
-    if moved.bytes_read != moved.bytes_written and not stuck:
-        text = f"{moved.bytes_read} bytes went in and {moved.bytes_written} came out"
-        notes.append(note("left-in-array", "", f"{text}; the next run would begin with the rest"))
+    left = _left_in_array(machine)
+    if left and not stuck:
+        notes.append(note("left-in-array", "", f"{left}; the next run would begin with that"))
     return tuple(notes)
+
+
+def _left_in_array(machine: Machine) -> str:
+    """Words that came in and found no way out, so that the next run would begin with them."""
+    channels = machine.channels
+    for number in np.flatnonzero(channels["held"] > 0):
+        held = int(channels["held"][number])
+        return f"{held} words lie in the stream before {channel_name(int(number))}"
+    has_task = channels["task"] >= 0
+    for number in np.flatnonzero(has_task & (channels["position"] > 0)):
+        done, name = int(channels["position"][number]), channel_name(int(number))
+        if channels["words_left"][number] > 0:
+            return f"{name} stands in the middle of a BD, {done} words in"
+    for number in np.flatnonzero(has_task & (channels["phase"] == READY)):
+        column, row, direction, _ = channel_of(int(number))
+        fields = machine.bd(tile_index(column, row), int(channels["bd"][number]))
+        if direction == Direction.MM2S and fields["lock_acq_enable"]:
+            return f"{channel_name(int(number))} holds data that nothing takes"
+    return ""
 
 
 def _stall(machine: Machine, result: Result, ended: int) -> str:
@@ -328,7 +373,7 @@ def _stall(machine: Machine, result: Result, ended: int) -> str:
         text = (
             f"still running after {WATCHDOG_S:g} s of device time or {IDLE_EVENTS} events in the "
             "array, when the driver's watchdog would have ended it; op "
-            f"{machine.progress['op'][0]} was being executed"
+            f"{machine.state['op']} was being executed"
         )
     first = next((note for note in result.diagnostics if not note.is_warning), None)
     return text if first is None else f"{text}; before that: {first}"

@@ -1,133 +1,296 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who waits for whom: the sentence that a run which cannot progress ends with."""
+"""Who waits for whom: the graph that a run which cannot progress leaves, and its sentence."""
 
 from __future__ import annotations
 
-from aie2.registers import MEMTILE_BD, SHIM_BD, Direction
-from firmware_sim.dma import lock_place
-from firmware_sim.engine import POLL, WAIT, wait_fields
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aie2 import txn_ops
+from aie2.registers import DMA, Direction
+from aie2.tiles import TileKind, kind
+from firmware_sim.controller import POLL, TCT_BODY, WAIT
+from firmware_sim.machine import Machine
+from firmware_sim.routes import fabric_of, find, peers
 from firmware_sim.state import (
+    ARBITERS,
     CHANNEL_SLOTS,
+    CHANNELS,
+    CORE_ACTOR,
     HALTED,
     IDLE,
+    LOCK_SLOTS,
+    NONE,
+    PACKET_IDS,
     READY,
-    ROWS_MODELLED,
+    ROWS,
     TILE_CHANNELS,
     WAIT_LOCK,
-    Machine,
     channel_id,
     channel_name,
     tile_index,
+    tile_name,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One edge of the wait-for graph."""
+
+    waiter: str
+    """An op of the stream, a DMA channel, a control port or a core model."""
+    reason: str
+    """What it waits for, as the end of a sentence that begins with the waiter."""
+    on: tuple[str, ...]
+    """Those who could end the wait; none: nobody can."""
+
+
+def graph(machine: Machine) -> tuple[Wait, ...]:
+    """Everything that waits: the controller's op, then what it leads to, then all others."""
+    waits = _Waits(machine)
+    found: dict[str, Wait] = {}
+    first = waits.of_controller()
+    waiting: list[int] = []
+    if first is not None:
+        found[first[0].waiter] = first[0]
+        waiting = list(first[1])
+    others = [int(n) for n in np.flatnonzero(waits.busy())]
+    waiting += [CORE_ACTOR + int(n) for n in np.flatnonzero(machine.record["core_phase"][0])]
+    for actor in _each(waiting, others):
+        name = channel_name(actor)
+        if name not in found:
+            wait, on = waits.of_actor(actor)
+            found[name] = wait
+            waiting.extend(on)
+    return tuple(found.values())
+
+
+def _each(waiting: list[int], others: list[int]) -> Any:
+    """Actors in the order in which waits lead to them, then those that nothing leads to."""
+    for more in (waiting, others):
+        while more:
+            yield more.pop(0)
+            while waiting:
+                yield waiting.pop(0)
 
 
 def explain(machine: Machine) -> str:
     """The chain from the controller's op to what never happens, one clause per waiter."""
-    op = int(machine.progress["op"][0])
-    step = int(machine.progress["step"][0])
-    offset = int(machine.ops["offset"][op])
-    if step == POLL:
-        address = int(machine.words[offset + 2])
-        return f"op {op} polls register 0x{address:x}, which nothing will change any more"
-    if step != WAIT:
-        return f"op {op} was being executed"
-    clauses = [f"op {op} waits for a token"]
-    awaited = _awaited(machine, op)
-    if not awaited:
-        column, row, direction, number, _, _ = wait_fields(machine.words, offset)
-        way = Direction(direction).name
-        return (
-            f"op {op} waits for a token of tile ({column},{row}) {way} {number}, of which this "
-            "partition has none"
-        )
-    for channel in awaited:
-        clauses[0] = f"op {op} waits for a token of {channel_name(channel)}"
-        clauses += _chain(machine, channel)
+    waits = {wait.waiter: wait for wait in graph(machine)}
+    op = f"op {int(machine.state['op'])}"
+    if op not in waits:
+        return f"{op} was being executed"
+    clauses: list[str] = []
+    seen: list[str] = []
+    name: str | None = op
+    while name is not None and name not in seen:
+        seen.append(name)
+        wait = waits[name]
+        clauses.append(f"{name} {wait.reason}")
+        name = next((each for each in wait.on if each in waits), None)
+    if name is not None:
+        ring = seen[seen.index(name) :]
+        clauses.append(f"which is a deadlock of {' and '.join(ring)}")
     return "; ".join(clauses)
 
 
-def _awaited(machine: Machine, op: int) -> list[int]:
-    at = int(machine.ops["offset"][op])
-    column, row, direction, number, columns, rows = wait_fields(machine.words, at)
-    missing: list[int] = []
-    for tile_column in range(column, column + columns):
-        for tile_row in range(row, row + rows):
-            inside = tile_row < ROWS_MODELLED and tile_column < machine.memory.shape[0]
-            if inside and number < CHANNEL_SLOTS:
-                channel = channel_id(tile_column, tile_row, direction, number)
-                if machine.channels["tokens"][channel] == 0:
+def cycles(waits: tuple[Wait, ...]) -> list[tuple[str, ...]]:
+    """Deadlocks: rings of actors each of which waits for the next alone."""
+    following = {wait.waiter: wait.on[0] for wait in waits if len(wait.on) == 1}
+    rings: list[tuple[str, ...]] = []
+    done: set[str] = set()
+    for start in following:
+        path: list[str] = []
+        name: str | None = start
+        while name is not None and name not in path and name not in done:
+            path.append(name)
+            name = following.get(name)
+        if name in path:
+            rings.append(tuple(path[path.index(name) :]))
+        done.update(path)
+    return rings
+
+
+class _Waits:
+    """Reads one machine's state."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.channels = machine.channels
+        routes = find(fabric_of(machine))
+        self.feeders = peers(routes)
+        self.dead_ends = {
+            (route.source, route.packet_id): route.dead_ends for route in routes if route.dead_ends
+        }
+
+    def busy(self) -> Any:
+        """Endpoints that have something to do."""
+        return (self.channels["phase"] != IDLE) | (self.channels["task"] >= 0)
+
+    def of_controller(self) -> tuple[Wait, list[int]] | None:
+        """What the stream's op waits for."""
+        state = self.machine.state
+        op, step = int(state["op"]), int(state["step"])
+        if op >= int(state["ops_size"]) or step not in (WAIT, POLL):
+            return None
+        offset = int(self.machine.kept["ops"]["offset"][op])
+        words = self.machine.kept["words"]
+        if step == POLL:
+            reason = f"polls register 0x{int(words[offset + 2]):x}, which nothing will change"
+            return Wait(f"op {op}", f"{reason} any more", ()), []
+        body = words[offset + TCT_BODY : offset + txn_ops.TCT_WORDS]
+        fields = txn_ops.TCT.decode(body)
+        missing = self._without_token(fields)
+        if missing is None:
+            way = fields["direction"]
+            reason = (
+                f"waits for a token of tile ({fields['column']},{fields['row']}) "
+                f"{Direction(way).name if way < 2 else f'direction {way}'} {fields['channel']}, of "
+                "which this partition has none"
+            )
+            return Wait(f"op {op}", reason, ()), []
+        names = tuple(channel_name(channel) for channel in missing)
+        return Wait(f"op {op}", f"waits for a token of {' and '.join(names)}", names), missing
+
+    def _without_token(self, fields: dict[str, int]) -> list[int] | None:
+        missing: list[int] = []
+        column, row = fields["column"], fields["row"]
+        for tile_column in range(column, column + fields["columns"]):
+            for tile_row in range(row, row + fields["rows"]):
+                inside = tile_row < ROWS and tile_column < self.machine.columns
+                if not inside or fields["channel"] >= CHANNEL_SLOTS or fields["direction"] > 1:
+                    return None
+                channel = channel_id(
+                    tile_column, tile_row, fields["direction"], fields["channel"]
+                )
+                if self.channels["tokens"][channel] == 0:
                     missing.append(channel)
-    return missing[:1]
+        return missing
+
+    def of_actor(self, actor: int) -> tuple[Wait, list[int]]:
+        """What one actor waits for, and the actors that could end it."""
+        if actor >= CORE_ACTOR:
+            core = self.machine.record
+            tile = actor - CORE_ACTOR
+            if core["core_phase"][0][tile] != WAIT_LOCK:
+                return Wait(channel_name(actor), "waits for nothing", ()), []
+            lock, value = int(core["core_lock"][0][tile]), int(core["core_value"][0][tile])
+            text, on = self._lock(lock, value, actor)
+            return self._wait(actor, text, on)
+        ch = self.channels[actor]
+        phase = int(ch["phase"])
+        if actor >= CHANNELS:
+            return self._stream(actor, "")
+        if phase == HALTED:
+            return self._wait(actor, f"has halted at BD {ch['bd']}", [])
+        if phase == IDLE or ch["task"] < 0:
+            return self._wait(actor, "is idle: no task was pushed to it that is not done", [])
+        left = f"(BD {ch['bd']}, {ch['words_left']} words left) "
+        if phase == WAIT_LOCK:
+            value = self.machine.bd(actor // TILE_CHANNELS, int(ch["bd"]))["lock_acq_value"]
+            text, on = self._lock(int(ch["wait_lock"]), value, actor)
+            return self._wait(actor, left + text, on)
+        return self._stream(actor, left)
+
+    def _wait(self, actor: int, reason: str, on: list[int]) -> tuple[Wait, list[int]]:
+        return Wait(channel_name(actor), reason, tuple(channel_name(each) for each in on)), on
+
+    def _stream(self, actor: int, left: str) -> tuple[Wait, list[int]]:
+        sends = actor % TILE_CHANNELS >= CHANNEL_SLOTS if actor < CHANNELS else True
+        if not sends:
+            feeders = self.feeders.get(actor, [])
+            if not feeders:
+                return self._wait(actor, f"{left}has no route", [])
+            names = " or ".join(channel_name(each) for each in feeders)
+            return self._wait(actor, f"{left}waits for data from {names}", feeders)
+        return self._source(actor, left)
+
+    def _source(self, actor: int, left: str) -> tuple[Wait, list[int]]:
+        ch = self.channels[actor]
+        if ch["arbiter"] != NONE:
+            arbiter = int(ch["arbiter"])
+            holder = int(self.machine.record["arbiters"][0][arbiter])
+            tile, number = divmod(arbiter, ARBITERS)
+            where = f"arbiter {number} of {tile_name(*divmod(tile, ROWS))}"
+            text = f"{left}waits for {where}, which a packet of {channel_name(holder)} holds"
+            return self._wait(actor, text, [holder])
+        packet_id = int(ch["header"]) % PACKET_IDS if ch["packets"] else None
+        if ch["route"] == NONE:
+            missing = "has no route" if packet_id is None else f"has no route for id {packet_id}"
+            return self._wait(actor, left + missing, [])
+        dead = self.dead_ends.get((actor, packet_id), ())
+        if dead:
+            return self._wait(actor, f"{left}is stopped, since {dead[0].why}", [])
+        route = self.machine.kept["routes"][int(ch["route"])]
+        blocked = [int(sink) for sink in route["sink"][: int(route["sinks"])] if self._full(sink)]
+        names = " and ".join(channel_name(each) for each in blocked)
+        return self._wait(actor, f"{left}waits for room at {names}", blocked)
+
+    def _full(self, sink: int) -> bool:
+        ch = self.channels[sink]
+        return ch["phase"] != READY or int(ch["held"]) >= int(ch["capacity"])
+
+    def _lock(self, lock: int, value: int, waiting: int) -> tuple[str, list[int]]:
+        tile, index = divmod(lock, LOCK_SLOTS)
+        wanted = f">= {-value}" if value < 0 else f"= {value}"
+        held = int(self.machine.record["locks"][0][tile, index])
+        name = tile_name(*divmod(tile, ROWS))
+        text = f"waits for lock {index} of {name} {wanted}, which is {held}"
+        releasers = self._releasers(lock, waiting)
+        if not releasers and kind(tile % ROWS) is TileKind.CORE:
+            text += "; only the core could change it, and no core model stands in for it"
+        return text, releasers
+
+    def _releasers(self, lock: int, waiting: int) -> list[int]:
+        """Channels that have a BD still to execute which gives this lock back."""
+        found: list[int] = []
+        tile = lock // LOCK_SLOTS
+        for neighbour in (tile - ROWS, tile, tile + ROWS):
+            if not 0 <= neighbour < self.machine.columns * ROWS:
+                continue
+            for channel in range(neighbour * TILE_CHANNELS, (neighbour + 1) * TILE_CHANNELS):
+                ch = self.channels[channel]
+                if channel == waiting or ch["task"] < 0:
+                    continue
+                starts = [int(ch["bd"])]
+                queued = [ch["task"], *ch["queue"][: ch["queue_length"]]]
+                starts += [int(word) & 0x3F for word in queued]
+                if any(self._chain_releases(neighbour, start, lock) for start in starts):
+                    found.append(channel)
+        return found
+
+    def _chain_releases(self, tile: int, start: int, lock: int) -> bool:
+        bd, seen = start, set[int]()
+        while bd not in seen and bd < DMA[kind(tile % ROWS)].bd_count:
+            seen.add(bd)
+            fields = self.machine.bd(tile, bd)
+            if fields["lock_rel_value"] > 0 and _lock_named(tile, fields["lock_rel_id"]) == lock:
+                return True
+            if not fields["use_next_bd"]:
+                return False
+            bd = fields["next_bd"]
+        return False
 
 
-def _chain(machine: Machine, start: int) -> list[str]:
-    clauses: list[str] = []
-    channel: int | None = start
-    seen: set[int] = set()
-    while channel is not None and channel not in seen:
-        seen.add(channel)
-        clause, channel = _one(machine, channel)
-        clauses.append(clause)
-    return clauses
-
-
-def _one(machine: Machine, channel: int) -> tuple[str, int | None]:
-    """What one channel waits for, and the channel that could end it."""
-    ch = machine.channels[channel]
-    phase, name = int(ch["phase"]), channel_name(channel)
-    if phase == HALTED:
-        return f"{name} has halted at BD {ch['bd']}", None
-    if phase == IDLE or ch["task"] < 0:
-        return f"{name} is idle: no task was pushed to it that is not done", None
-    left = f"{name} (BD {ch['bd']}, {ch['words_left']} words left)"
-    if phase == WAIT_LOCK:
-        return _lock(machine, channel, left)
-    peer = int(ch["peer"])
-    if phase == READY and peer >= 0:
-        verb = "data from" if channel % TILE_CHANNELS < CHANNEL_SLOTS else "room at"
-        return f"{left} waits for {verb} {channel_name(peer)}", peer
-    return f"{left} has no route", None
-
-
-def _lock(machine: Machine, channel: int, left: str) -> tuple[str, int | None]:
-    tile = channel // TILE_CHANNELS
-    shim = tile % ROWS_MODELLED == 0
-    fields = (SHIM_BD if shim else MEMTILE_BD).decode(
-        machine.bds[tile, machine.channels["bd"][channel]]
-    )
-    value = fields["lock_acq_value"]
-    lock_tile, lock = lock_place(channel, fields["lock_acq_id"])
-    wanted = f">= {-value}" if value < 0 else f"= {value}"
-    held = int(machine.locks[lock_tile, lock]) if 0 <= lock_tile < len(machine.locks) else 0
-    clause = f"{left} waits for lock {lock} {wanted}, which is {held}"
-    return clause, _releaser(machine, lock_tile, lock, channel)
-
-
-def _releaser(machine: Machine, lock_tile: int, lock: int, waiting: int) -> int | None:
-    """A channel that has a BD which gives this lock back when it is done."""
-    ch = machine.channels
-    for channel in range(ch.size):
-        tile = channel // TILE_CHANNELS
-        if channel == waiting or ch["task"][channel] < 0 or tile % ROWS_MODELLED == 0:
-            continue
-        fields = MEMTILE_BD.decode(machine.bds[tile, ch["bd"][channel]])
-        if fields["lock_rel_value"] and lock_place(channel, fields["lock_rel_id"]) == (
-            lock_tile,
-            lock,
-        ):
-            return channel
-    return None
+def _lock_named(tile: int, lock: int) -> int:
+    """Lock that a BD of a tile names, as `tile * LOCK_SLOTS + index`."""
+    if kind(tile % ROWS) is not TileKind.MEMTILE:
+        return tile * LOCK_SLOTS + lock
+    side, index = divmod(lock, LOCK_SLOTS)
+    return (tile + (side - 1) * ROWS) * LOCK_SLOTS + index
 
 
 def unfinished(machine: Machine) -> list[str]:
     """Shim tasks that a finished stream leaves behind, which the host would never learn of."""
-    ch = machine.channels
     return [
         channel_name(channel)
-        for column in range(machine.memory.shape[0])
+        for column in range(machine.columns)
         for channel in range(
-            tile_index(column, 0) * TILE_CHANNELS,
-            tile_index(column, 0) * TILE_CHANNELS + TILE_CHANNELS,
+            tile_index(column, 0) * TILE_CHANNELS, (tile_index(column, 0) + 1) * TILE_CHANNELS
         )
-        if ch["task"][channel] >= 0
+        if machine.channels["task"][channel] >= 0
     ]
+
+

@@ -77,7 +77,7 @@ def test_a_partial_fifo_object_waits_for_ever_and_says_for_whom():
         run(copy(200))
     text = str(stalled.value)
     assert "op 7 waits for a token of shim(0,0) S2MM 0" in text
-    assert "memtile(0,1) MM2S 0 (BD 2, 256 words left) waits for lock 1 >= 1, which is 0" in text
+    assert "memtile(0,1) MM2S 0 (BD 2, 256 words left) waits for lock 1 of memtile(0,1) >= 1" in text
     assert "memtile(0,1) S2MM 0 (BD 0, 56 words left) waits for data from shim(0,0) MM2S 0" in text
     assert "shim(0,0) MM2S 0 is idle" in text
 
@@ -133,9 +133,18 @@ def test_a_write_outside_the_partition_is_named():
     assert kinds(result) == ["outside-partition"]
 
 
-def test_routes_rewritten_by_the_stream_are_named():
-    result, _ = run([*copy(1024), txn.Write(0x3F010, 0)])
-    assert kinds(result) == ["route-rewritten"]
+def test_routes_rewritten_while_words_move_are_named():
+    ops = copy(4096)
+    delay = [txn.Write(0x14000, 0)] * 40
+    with pytest.raises(Stalled, match="route-rewritten"):
+        run([*ops[:-1], *delay, txn.Write(0x3F010, 0), ops[-1]], held=buffers(4096))
+
+
+def test_a_stream_can_take_a_route_away_between_tasks():
+    ops = copy(1024)
+    with pytest.raises(Stalled, match=r"S2MM 0 .* has no route") as stalled:
+        run([*ops, txn.Write(0x3F010, 0), *ops[1:]])
+    assert stalled.value.result.counts.bytes_written == 4 * 1024
 
 
 def test_a_channel_without_route_is_named():
@@ -217,7 +226,7 @@ def test_a_wait_for_a_channel_that_does_not_exist_stops():
 def test_a_memtile_bd_that_does_not_exist_halts_its_channel():
     memtile_queue = 0xA0604 + (1 << 20) + 8
     result, _ = run([txn.Write(memtile_queue, 63)])
-    assert {"no-route", "bd-invalid"} <= set(kinds(result))
+    assert {"no-route", "bd-missing"} <= set(kinds(result))
 
 
 @settings(max_examples=150)

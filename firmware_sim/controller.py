@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller in compiled code: takes the stream's ops one after the other and carries them out.
+
+There is one controller for all columns.
+"""
+
+from __future__ import annotations
+
+from numpy.typing import NDArray
+
+from aie2 import txn, txn_ops
+from aie2.registers import SHIM_BD, SHIM_DMA
+from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT
+from bdgen.target import TRANSLATED_ARGS
+from firmware_sim import diagnostics as d
+from firmware_sim import events as e
+from firmware_sim.bits import bits, get, wide
+from firmware_sim.compiled import compiled
+from firmware_sim.diagnostics import report
+from firmware_sim.events import happened
+from firmware_sim.mmio import ALL_BITS, BD, classify, read32, write32
+from firmware_sim.pointers import host_buffers, stream_ops, stream_words
+from firmware_sim.state import (
+    CHANNEL_SLOTS,
+    IDLE,
+    NEVER,
+    NONE,
+    ROWS,
+    SHIM,
+    TILE_CHANNELS,
+    State,
+)
+
+FETCH, TAKE, LAND, EXECUTE, WAIT, POLL = range(6)
+"""Steps within an op."""
+
+WRITE = int(txn.Opcode.WRITE)
+BLOCK_WRITE = int(txn.Opcode.BLOCKWRITE)
+MASK_WRITE = int(txn.Opcode.MASKWRITE)
+MASK_POLL = int(txn.Opcode.MASKPOLL)
+MASK_POLL_BUSY = int(txn.Opcode.MASKPOLL_BUSY)
+TCT = int(txn.Opcode.TCT)
+DDR_PATCH = int(txn.Opcode.DDR_PATCH)
+LOAD_PDI = int(txn.Opcode.LOADPDI)
+READ_REGS = int(txn.Opcode.READ_REGS)
+
+TCT_BODY = txn_ops.TCT_WORDS - txn_ops.TCT.words
+TCT_COLUMN, TCT_COLUMNS = bits(txn_ops.TCT, "column"), bits(txn_ops.TCT, "columns")
+TCT_ROW, TCT_ROWS = bits(txn_ops.TCT, "row"), bits(txn_ops.TCT, "rows")
+TCT_DIRECTION, TCT_CHANNEL = bits(txn_ops.TCT, "direction"), bits(txn_ops.TCT, "channel")
+
+ADDRESS, VALUE, MASK = txn_ops.ADDRESS_WORD, txn_ops.VALUE_WORD, txn_ops.MASK_WORD
+BLOCK_BYTES, PATCHED = txn_ops.BLOCK_BYTES_WORD, txn_ops.DDR_PATCH_ADDRESS_WORD
+BLOCK_WRITE_HEADER = txn.BLOCK_WRITE_HEADER_WORDS
+BD_WORDS = SHIM_DMA.bd.words
+PATCH_ARGUMENT = txn_ops.DDR_PATCH_ARG_WORD
+PATCH_PLUS = txn_ops.DDR_PATCH_ARG_PLUS_WORD
+LOW_MASK = SHIM_BD.field("base_address_low").mask << SHIM_BD.field("base_address_low").shift
+HIGH_MASK = SHIM_BD.field("base_address_high").mask
+OFFSET_BITS = 32
+"""Bits of the byte offset that a DDR patch can add (aiebu takes no more)."""
+FOLD = 0x80000000
+"""What later compilers add to the offset of the other arguments: DDR as the NPU sees it."""
+
+
+@compiled
+def step(m: State, array_at_rest: bool) -> None:
+    """One step of the controller: take up an op, let its cost pass, or carry it out."""
+    now = m.at
+    if m.op == m.ops_size:
+        m.at = NEVER
+        return
+    op = stream_ops(m)[m.op]
+    if m.step == FETCH:
+        m.step = TAKE
+        if op.before > 0:
+            m.at = now + op.before
+            return
+    if m.step == TAKE:
+        happened(m, e.OP_STARTED, NONE, m.op, op.opcode, now)
+        if op.opcode == TCT:
+            m.step = WAIT
+        else:
+            m.step = LAND if op.idle_cost > op.cost else EXECUTE
+            m.at = now + op.cost
+            return
+    if m.step == WAIT:
+        if not tokens_here(m, True, now):
+            m.at = NEVER
+            return
+        now += op.cost
+    elif m.step == LAND and pushed_channel_idle(m, op.offset):
+        m.at = now + op.idle_cost - op.cost
+        m.step = EXECUTE
+        return
+    elif op.opcode == MASK_POLL or op.opcode == MASK_POLL_BUSY:
+        if not poll(m, op.offset, now):
+            m.step = POLL
+            m.at = NEVER if array_at_rest else now + op.cost
+            return
+    elif op.opcode == LOAD_PDI or op.opcode == READ_REGS:
+        m.python_op = 1
+    else:
+        execute(m, op.opcode, op.offset, now)
+    happened(m, e.OP_ENDED, NONE, m.op, op.opcode, now)
+    m.op += 1
+    m.step = FETCH
+    m.at = now
+    m.last_op_at = now
+
+
+@compiled
+def execute(m: State, opcode: int, at: int, now: float) -> None:
+    """Carry an op out, word for word as the stream has it."""
+    words = stream_words(m)
+    if opcode == WRITE:
+        write32(m, wide(words[at + ADDRESS]), wide(words[at + VALUE]), ALL_BITS, now)
+    elif opcode == MASK_WRITE:
+        value, mask = wide(words[at + VALUE]), wide(words[at + MASK])
+        write32(m, wide(words[at + ADDRESS]), value, mask, now)
+    elif opcode == BLOCK_WRITE:
+        address = wide(words[at + ADDRESS])
+        payload = wide(words[at + BLOCK_BYTES]) // 4 - BLOCK_WRITE_HEADER
+        count_bds(m, address, payload)
+        for word in range(payload):
+            value = wide(words[at + BLOCK_WRITE_HEADER + word])
+            write32(m, address + 4 * word, value, ALL_BITS, now)
+    elif opcode == DDR_PATCH:
+        patch(m, words, at, now)
+
+
+@compiled
+def patch(m: State, words: NDArray, at: int, now: float) -> None:
+    """Write a host buffer's device address into a BD."""
+    m.patches += 1
+    register = wide(words[at + PATCHED])
+    argument = wide(words[at + PATCH_ARGUMENT]) | wide(words[at + PATCH_ARGUMENT + 1]) << 32
+    plus = wide(words[at + PATCH_PLUS]) | wide(words[at + PATCH_PLUS + 1]) << 32
+    target = translate(m, argument, plus, now)
+    m.patching = 1
+    write32(m, register, target & LOW_MASK, LOW_MASK, now)
+    write32(m, register + 4, target >> 32, HIGH_MASK, now)
+    m.patching = 0
+
+
+@compiled
+def count_bds(m: State, address: int, payload: int) -> None:
+    """Count the shim BDs that a block write lays down."""
+    row = (address >> ROW_SHIFT) & ROW_MASK
+    if row == 0 and classify(SHIM, address & OFFSET_MASK, 0)[0] == BD:
+        m.bds_written += payload // BD_WORDS
+
+
+@compiled
+def translate(m: State, argument: int, plus: int, now: float) -> int:
+    """Device address of a host buffer's byte; folded and unfolded offsets are read alike."""
+    if argument < 0 or argument >= m.buffers_size:
+        report(m, d.BAD_PATCH, NONE, 0, argument, now)
+        return 0
+    if argument >= TRANSLATED_ARGS:
+        if plus >= FOLD:
+            plus -= FOLD
+        else:
+            report(m, d.PATCH_NOT_FOLDED, NONE, 0, argument, now)
+    if plus < 0 or plus >> OFFSET_BITS:
+        report(m, d.PATCH_OFFSET, NONE, 0, plus, now)
+        return 0
+    return host_buffers(m)[argument].base + plus
+
+
+@compiled
+def pushed_channel_idle(m: State, at: int) -> bool:
+    """Whether the channel that the push at word `at` goes to has run dry."""
+    address = wide(stream_words(m)[at + ADDRESS])
+    column, row = address >> COLUMN_SHIFT, (address >> ROW_SHIFT) & ROW_MASK
+    if row >= ROWS or column >= m.columns:
+        return True
+    tile = column * ROWS + row
+    _, number, _ = classify(min(row, 2), address & OFFSET_MASK, m.memory_bytes[tile])
+    ch = m.channels[tile * TILE_CHANNELS + number]
+    return ch.task < 0 and ch.phase == IDLE
+
+
+@compiled
+def poll(m: State, at: int, now: float) -> bool:
+    """One read of the MASKPOLL at word `at`: whether the register has the wanted value."""
+    m.polls += 1
+    words = stream_words(m)
+    value, mask = wide(words[at + VALUE]), wide(words[at + MASK])
+    return read32(m, wide(words[at + ADDRESS]), now) & mask == value
+
+
+@compiled
+def wait_fields(words: NDArray, at: int) -> tuple[int, int, int, int, int, int]:
+    """(column, row, direction, channel, columns, rows) of the TCT op at word `at`."""
+    body = words[at + TCT_BODY :]
+    return (
+        get(body, TCT_COLUMN),
+        get(body, TCT_ROW),
+        get(body, TCT_DIRECTION),
+        get(body, TCT_CHANNEL),
+        get(body, TCT_COLUMNS),
+        get(body, TCT_ROWS),
+    )
+
+
+@compiled
+def tokens_here(m: State, consume: bool, now: float) -> bool:
+    """Whether every channel that the current wait names has a token; take one of each if told."""
+    at = stream_ops(m)[m.op].offset
+    column, row, direction, number, columns, rows = wait_fields(stream_words(m), at)
+    if row + rows > ROWS or column + columns > m.columns:
+        return False
+    if direction > 1 or number >= CHANNEL_SLOTS:
+        return False
+    first = direction * CHANNEL_SLOTS + number
+    for tile_column in range(column, column + columns):
+        for tile_row in range(row, row + rows):
+            channel = (tile_column * ROWS + tile_row) * TILE_CHANNELS + first
+            if m.channels[channel].tokens == 0:
+                return False
+    if consume:
+        for tile_column in range(column, column + columns):
+            for tile_row in range(row, row + rows):
+                channel = (tile_column * ROWS + tile_row) * TILE_CHANNELS + first
+                m.channels[channel].tokens -= 1
+                m.tokens += 1
+                happened(m, e.TOKEN_TAKEN, channel, m.channels[channel].tokens, 0, now)
+    return True
