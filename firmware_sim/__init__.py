@@ -8,12 +8,14 @@ from firmware_sim.calibration import PROFILES
 from firmware_sim.configure import Configuration, read_configuration
 from firmware_sim.errors import SimulationError, Stalled
 from firmware_sim.firmware import Native, Phase1, Phase2, Stock
+from firmware_sim.host_buffers import HostBuffer
 from firmware_sim.result import Result
 from firmware_sim.simulate import simulate
 
 __all__ = [
     "PROFILES",
     "Configuration",
+    "HostBuffer",
     "Native",
     "Phase1",
     "Phase2",

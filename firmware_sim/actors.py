@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an endpoint's event does, in compiled code: a segment starts or ends, a drain, a task's end."""
+"""What an endpoint's event does, in compiled code: a segment, a drain or a task comes to an end."""
 
 from __future__ import annotations
 

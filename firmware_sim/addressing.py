@@ -8,7 +8,7 @@ a core tile's memory, and checked there.
 from __future__ import annotations
 
 from firmware_sim import diagnostics as d
-from firmware_sim.bd_registers import MEMTILE_NEIGHBOURS, WORD_BYTES, tile_kind
+from firmware_sim.bd_registers import MEMTILE_NEIGHBOURS, WORD_BYTES, is_mm2s, tile_kind
 from firmware_sim.compiled import compiled
 from firmware_sim.diagnostics import report
 from firmware_sim.pointers import host_buffers, words_at
@@ -52,7 +52,7 @@ def place(m: State, channel: int, at: int, limit: int, now: float) -> tuple[int,
 
 
 @compiled
-def plain_offset(entry, at: int, limit: int) -> tuple[int, int]:
+def plain_offset(entry: State, at: int, limit: int) -> tuple[int, int]:
     """(word offset from the base, length of the run) without padding."""
     wraps, steps = entry.wraps, entry.steps
     rest, offset, run = at, 0, limit
@@ -71,7 +71,7 @@ def plain_offset(entry, at: int, limit: int) -> tuple[int, int]:
 
 
 @compiled
-def padded_offset(entry, at: int, limit: int) -> tuple[int, int]:
+def padded_offset(entry: State, at: int, limit: int) -> tuple[int, int]:
     """(word offset from the base, length of the run) with padding; length 0: a padding word.
 
     A dimension has `before`, then its own, then `after` elements; one of d1 is a whole padded d0.
@@ -104,6 +104,10 @@ def ddr_place(m: State, channel: int, address: int, run: int, now: float) -> tup
         if inside < 0 or inside + WORD_BYTES > buffer.length:
             inside -= DDR_ALIAS
         if inside >= 0 and inside + WORD_BYTES <= buffer.length:
+            if is_mm2s(channel):
+                buffer.read = 1
+            else:
+                buffer.written = 1
             return buffer.pointer + inside, min(run, (buffer.length - inside) // WORD_BYTES)
     report(m, d.BAD_ADDRESS, channel, 0, address, now)
     return NOWHERE, run
@@ -160,5 +164,3 @@ def pad_word(m: State, source: int) -> int:
     """What a memtile channel pads with."""
     tile, channel = source // TILE_CHANNELS, source % TILE_CHANNELS
     return m.pad_values[tile, channel % m.pad_values.shape[1]]
-
-

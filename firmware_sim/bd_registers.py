@@ -128,7 +128,7 @@ PACKET_TYPE_SHIFT = 12
 """Place of the packet type in a stream header; the id is at its low end."""
 MEMTILE_NEIGHBOURS = 3
 """Memories and lock sets that a memtile's DMA sees: west, own, east."""
-if [TileKind.SHIM, TileKind.MEMTILE, TileKind.CORE] != list(KINDS):  # pragma: no cover
+if list(KINDS) != [TileKind.SHIM, TileKind.MEMTILE, TileKind.CORE]:  # pragma: no cover
     raise RuntimeError("tile kinds must be numbered by row")
 
 
@@ -195,7 +195,7 @@ def lock_place(tile: int, lock: int) -> int:
 
 
 @compiled
-def descriptor(m: State, tile: int, bd: int):
+def descriptor(m: State, tile: int, bd: int) -> State:
     """The BD's `DESCRIPTOR`, decoded now if its registers were written since."""
     entry = m.descriptors[tile, bd]
     if not entry.known:
@@ -228,7 +228,7 @@ def decode(m: State, tile: int, bd: int) -> None:
 
 
 @compiled
-def decode_addressing(entry, words: NDArray, kind: int) -> None:
+def decode_addressing(entry: State, words: NDArray, kind: int) -> None:
     """Length, base address, wraps, steps, padding and iteration."""
     entry.words = read(words, kind, LENGTH)
     if kind == SHIM:
@@ -252,7 +252,7 @@ def decode_addressing(entry, words: NDArray, kind: int) -> None:
 
 
 @compiled
-def join_dimensions(entry) -> None:
+def join_dimensions(entry: State) -> None:
     """Fold dimensions that are contiguous into the first, so that long runs are copied at once."""
     wraps, steps = entry.wraps, entry.steps
     while steps[0] == 1 and wraps[0] > 0 and steps[1] == wraps[0]:
@@ -264,7 +264,7 @@ def join_dimensions(entry) -> None:
 
 
 @compiled
-def fault_of(m: State, tile: int, entry, words: NDArray, kind: int) -> int:
+def fault_of(m: State, tile: int, entry: State, words: NDArray, kind: int) -> int:
     """Diagnostic code of what makes a BD unusable; 0: it can run."""
     if not read(words, kind, VALID):
         return d.BD_INVALID
@@ -284,7 +284,7 @@ def fault_of(m: State, tile: int, entry, words: NDArray, kind: int) -> int:
 
 
 @compiled
-def iterate(m: State, tile: int, bd: int, entry) -> int:
+def iterate(m: State, tile: int, bd: int, entry: State) -> int:
     """Bytes that the BD's iteration adds this time; counts the load in its register.
 
     The count outlives a task: only a write of the register sets it back.

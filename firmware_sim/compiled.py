@@ -27,7 +27,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     It gets no way in from Python, and is not compiled anew for each constant that it is called
     with, as numba would: both halve the time that the first run waits.
     """
-    dispatcher: Any = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    dispatcher: Any = njit(**options)(function)
     template = dispatcher.get_call_template
 
     def without_constants(args: Any, kws: Any) -> Any:

@@ -98,7 +98,7 @@ def object_bytes(machine: Machine) -> int:
     longest = 0
     channels = machine.channels
     for sink in np.flatnonzero((channels["fed"] != 0) & (channels["task"] >= 0)):
-        column, row, _, _ = channel_of(sink)
+        column, row, _, _ = channel_of(int(sink))
         if kind(row) is TileKind.MEMTILE:
             words = machine.record["bds"][0][tile_index(column, row), channels["bd"][sink]]
             longest = max(longest, MEMTILE_BD.decode(words)["buffer_length"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aie2 import txn, txn_ops
 from aie2.registers import SHIM_BD, SHIM_DMA
 from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT
+from aie2.txn_rare_ops import MERGE_SYNC as MERGE
 from bdgen.target import TRANSLATED_ARGS
 from firmware_sim import diagnostics as d
 from firmware_sim import events as e
@@ -43,7 +44,14 @@ TCT = int(txn.Opcode.TCT)
 DDR_PATCH = int(txn.Opcode.DDR_PATCH)
 LOAD_PDI = int(txn.Opcode.LOADPDI)
 READ_REGS = int(txn.Opcode.READ_REGS)
+MERGE_SYNC = int(txn.Opcode.MERGE_SYNC)
+EXECUTED = (WRITE, BLOCK_WRITE, MASK_WRITE, DDR_PATCH)
+SILENT = (int(txn.Opcode.NOOP), int(txn.Opcode.PREEMPT), int(txn.Opcode.RECORD_TIMER))
+"""Ops that cost time and do nothing to the array."""
 
+MERGED_TOKENS, MERGED_COLUMNS = bits(MERGE, "tokens"), bits(MERGE, "columns")
+MERGE_BODY = 2
+"""Words of a MERGE_SYNC before its counts."""
 TCT_BODY = txn_ops.TCT_WORDS - txn_ops.TCT.words
 TCT_COLUMN, TCT_COLUMNS = bits(txn_ops.TCT, "column"), bits(txn_ops.TCT, "columns")
 TCT_ROW, TCT_ROWS = bits(txn_ops.TCT, "row"), bits(txn_ops.TCT, "rows")
@@ -98,8 +106,16 @@ def step(m: State, array_at_rest: bool) -> None:
             m.step = POLL
             m.at = NEVER if array_at_rest else now + op.cost
             return
+    elif op.opcode == MERGE_SYNC:
+        if not merged_tokens(m, op.offset, now):
+            m.step = EXECUTE
+            m.at = NEVER if array_at_rest else now + op.cost
+            return
     elif op.opcode == LOAD_PDI or op.opcode == READ_REGS:
         m.python_op = 1
+    elif op.opcode not in EXECUTED:
+        if op.opcode not in SILENT:
+            report(m, d.UNMODELLED_OP, NONE, 0, op.opcode, now)
     else:
         execute(m, op.opcode, op.offset, now)
     happened(m, e.OP_ENDED, NONE, m.op, op.opcode, now)
@@ -225,5 +241,33 @@ def tokens_here(m: State, consume: bool, now: float) -> bool:
                 channel = (tile_column * ROWS + tile_row) * TILE_CHANNELS + first
                 m.channels[channel].tokens -= 1
                 m.tokens += 1
+                happened(m, e.TOKEN_TAKEN, channel, m.channels[channel].tokens, 0, now)
+    return True
+
+
+@compiled
+def merged_tokens(m: State, at: int, now: float) -> bool:
+    """Take the tokens that the MERGE_SYNC at word `at` names, if they are all here.
+
+    Read as: so many tokens of each of so many columns, of whatever channel (aiebu's field names;
+    nobody has published more).
+    """
+    body = stream_words(m)[at + MERGE_BODY :]
+    wanted, columns = get(body, MERGED_TOKENS), min(get(body, MERGED_COLUMNS), m.columns)
+    column_channels = ROWS * TILE_CHANNELS
+    for column in range(columns):
+        here = 0
+        for channel in range(column * column_channels, (column + 1) * column_channels):
+            here += m.channels[channel].tokens
+        if here < wanted:
+            return False
+    for column in range(columns):
+        left = wanted
+        for channel in range(column * column_channels, (column + 1) * column_channels):
+            taken = min(left, m.channels[channel].tokens)
+            m.channels[channel].tokens -= taken
+            m.tokens += taken
+            left -= taken
+            if taken:
                 happened(m, e.TOKEN_TAKEN, channel, m.channels[channel].tokens, 0, now)
     return True

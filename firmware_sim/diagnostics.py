@@ -77,8 +77,11 @@ KINDS = (
         "{channel} loaded BD {value} with a field out of range (a lock that no tile has, or an "
         "iteration beyond its wrap); the channel halts: correct the field",
     ),
-    Kind("bd-parity", "{channel} cannot run BD {value}: memtile BDs 0 to 23 are for even channels, "
-         "24 to 47 for odd ones; the channel halts"),
+    Kind(
+        "bd-parity",
+        "{channel} cannot run BD {value}: memtile BDs 0 to 23 are for even channels, "
+        "24 to 47 for odd ones; the channel halts",
+    ),
     Kind(
         "no-route",
         "{channel} has a task but no stream route to anything; connect it in the stream switches",
@@ -165,7 +168,17 @@ KINDS = (
         "op loads PDI {value}, which the container does not hold; the array stays as it is",
     ),
     Kind(
-        "write-to-live-channel",
+        "unmodelled-op",
+        "op of kind {value} is not modelled: it costs time and does nothing; it belongs to the "
+        "full-ELF flow",
+    ),
+    Kind(
+        "buffer-not-synced",
+        "the device read host buffer {value}, which was changed after it was last synced: it got "
+        "the old bytes; call sync_to_device() before the run",
+    ),
+    Kind(
+        "channel-reset",
         "{channel} was reset while it ran; its task and queue are lost",
     ),
 )
@@ -202,6 +215,8 @@ KINDS = (
     CORE_NOT_EXECUTED,
     CONTROL_PACKET,
     LOAD_PDI,
+    UNMODELLED_OP,
+    BUFFER_NOT_SYNCED,
     CHANNEL_RESET,
 ) = range(len(KINDS))
 
@@ -305,5 +320,3 @@ def _one(note: Any) -> Diagnostic:
     at, op, times = round(float(note["at"])), int(note["op"]), int(note["times"])
     where = (column, row) if channel >= 0 or "{tile}" in kind.text else None
     return Diagnostic(kind.name, at, op, name, text, times, where)
-
-

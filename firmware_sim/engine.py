@@ -20,7 +20,6 @@ from firmware_sim.compiled import SOURCES, compiled
 from firmware_sim.controller import WAIT, step, tokens_here
 from firmware_sim.locks import wake
 from firmware_sim.mmio import write32
-from firmware_sim.packets import BETWEEN
 from firmware_sim.state import (
     CHANNELS,
     CORE_ACTOR,
@@ -32,8 +31,8 @@ from firmware_sim.state import (
 from firmware_sim.streams import kick_sink, kick_source
 
 DONE, STALLED, TIMED_OUT, STRICT, CORE, PYTHON_OP, REROUTE, ROOM = range(8)
-"""Why the loop came back: it is over (the first four), a core model is due, an op that Python carries
-out, routes were changed, or a log is nearly full."""
+"""Why the loop came back: it is over (the first four), a core model is due, an op that Python
+carries out, routes were changed, or a log is nearly full."""
 
 IDLE_EVENTS = 20_000_000
 """Events that the controller may wait through before a run counts as endless."""

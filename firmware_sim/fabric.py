@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stream switches as their registers have them: which port leads to which, by circuit and by packet.
+"""Stream switches as their registers have them: what leads where, by circuit and by packet.
 
 `Fabric.ends` follows a stream from where it enters to everywhere it comes out. Facts: port tables
 and register fields in `aie2.registers`.
@@ -165,9 +165,7 @@ class Fabric:
             offset = switch.slot_base + switch.slot_port_stride * index + 4 * slot
             fields = SWITCH_SLOT.decode(self._word(column, row, offset))
             if fields["enable"]:
-                found.append(
-                    Slot(fields["id"], fields["mask"], fields["msel"], fields["arbiter"])
-                )
+                found.append(Slot(fields["id"], fields["mask"], fields["msel"], fields["arbiter"]))
         return found
 
     def slave_index(self, port: Port) -> int | None:

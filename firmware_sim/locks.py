@@ -99,10 +99,10 @@ def wake_cores(m: State, tile: int, now: float) -> bool:
     """Let core models that wait for a lock of `tile` try; those that get it are due at once."""
     granted = False
     for core in range(m.columns * ROWS):
-        if m.core_phase[core] == WAIT_LOCK and m.core_lock[core] // LOCK_SLOTS == tile:
-            if acquire(m, CORE_ACTOR + core, m.core_lock[core], m.core_value[core], now):
-                m.lock_waiters[tile] -= 1
-                m.core_phase[core] = READY
-                m.due[m.core_slot[core]] = now
-                granted = True
+        waits = m.core_phase[core] == WAIT_LOCK and m.core_lock[core] // LOCK_SLOTS == tile
+        if waits and acquire(m, CORE_ACTOR + core, m.core_lock[core], m.core_value[core], now):
+            m.lock_waiters[tile] -= 1
+            m.core_phase[core] = READY
+            m.due[m.core_slot[core]] = now
+            granted = True
     return granted

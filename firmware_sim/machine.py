@@ -33,6 +33,11 @@ from firmware_sim.state import (
     tile_index,
 )
 
+ARRAY_STATE = (
+    *("channels", "bds", "descriptors", "locks", "lock_waiters", "switch", "mux", "pad_values"),
+    *("token_ids", "control", "arbiters", "route_of", "due"),
+)
+"""Fields of the record that a reset of the array clears."""
 LOG_ROWS = 8192
 """Rows that a log of tasks or events begins with; it doubles when it is nearly full."""
 
@@ -92,6 +97,12 @@ class Machine:
         """Events that were kept for a trace."""
         return self.kept["events"][: int(self.state["events_used"])]
 
+    def reset_array(self) -> None:
+        """Bring everything but the controller, logs, diagnostics and memory back to reset."""
+        fresh = blank(self.device, self.columns, Costs(*self.record["costs"][0].item()))
+        for name in ARRAY_STATE:
+            self.record[name][0] = fresh.record[name][0]
+
     def make_room(self) -> None:
         """Double the logs."""
         self._grow("log", np.zeros(LOG_ROWS, TASK_ROW))
@@ -144,8 +155,17 @@ def blank(device: Device, columns: int, costs: Costs) -> Machine:
 
 def _reset(machine: Machine, costs: Costs) -> None:
     state, channels = machine.state, machine.channels
-    for name in ("slot", "task", "task_row", "task_op", "wait_lock", "route", "arbiter", "holder",
-                 "feeder"):
+    for name in (
+        "slot",
+        "task",
+        "task_row",
+        "task_op",
+        "wait_lock",
+        "route",
+        "arbiter",
+        "holder",
+        "feeder",
+    ):
         channels[name] = NONE
     channels["packet"][:CHANNELS] = INSIDE
     channels["capacity"] = 1
@@ -168,5 +188,3 @@ def _reset(machine: Machine, costs: Costs) -> None:
     log = np.zeros(LOG_ROWS, TASK_ROW)
     log["finished"] = np.nan
     machine.keep("log", log)
-
-

@@ -83,7 +83,9 @@ _STRIDES = {
     for dma in _MAPS
 }
 if len(_STRIDES) != 1:  # pragma: no cover
-    raise RuntimeError("register strides differ between tile kinds: classify() must tell them apart")
+    raise RuntimeError(
+        "register strides differ between tile kinds: classify() must tell them apart"
+    )
 ((BD_STRIDE, CTRL_STRIDE, QUEUE_OFFSET, STATUS_STRIDE, LOCK_STRIDE),) = _STRIDES
 
 BD_BASES = np.array([dma.bd_base for dma in _MAPS])
@@ -122,7 +124,7 @@ def classify(kind: int, offset: int, memory_bytes: int) -> tuple[int, int, int]:
         return SWITCH, switch // 4, 0
     if offset < memory_bytes:
         return MEMORY, offset, 0
-    if kind == SHIM and (offset == SHIM_MUX_ADDRESS or offset == SHIM_DEMUX_ADDRESS):
+    if kind == SHIM and offset in (SHIM_MUX_ADDRESS, SHIM_DEMUX_ADDRESS):
         return MUX, int(offset == SHIM_DEMUX_ADDRESS), 0
     return classify_rest(kind, offset)
 
@@ -211,9 +213,7 @@ def write32(m: State, address: int, value: int, mask: int, now: float) -> None:
 
 
 @compiled
-def write_bd(
-    m: State, tile: int, bd: int, word: int, value: int, mask: int, now: float
-) -> None:
+def write_bd(m: State, tile: int, bd: int, word: int, value: int, mask: int, now: float) -> None:
     """Write one word of a BD; a BD that a task has still to execute must not be written."""
     if m.live:
         check_bd_free(m, tile, bd, now)
@@ -332,5 +332,3 @@ def check_not_pushed_again(m: State, tile: int, bd: int, now: float) -> None:
     channel = holder_of(m, tile, bd)
     if channel != NONE:
         report(m, d.LIVE_BD_PUSHED, channel, tile, bd, now)
-
-

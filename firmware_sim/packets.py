@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packets in compiled code: the header chooses a route, and the route's arbiters must be free.
 
-A packet takes the arbiters on its way one after the other and keeps them until its TLAST has passed;
-while it waits for one it keeps those before, as a packet that is stretched over switches does.
+A packet takes the arbiters on its way one after the other and keeps them until its TLAST has
+passed; while it waits for one it keeps those before, as a packet stretched over switches does.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 from firmware_sim.compiled import compiled
 from firmware_sim.state import BUFFER, EVENT, OP, ROUTE, TASK_ROW, State

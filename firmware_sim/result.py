@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.diagnostics import WARNINGS, Diagnostic
+from firmware_sim.state import EVENT
+from firmware_sim.waits import Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ class Result:
     """Wall time of the run itself, data movement included, configuration not."""
     notes: tuple[str, ...] = ()
     """What the firmware image did, in words (rows kept, batches, requests)."""
+
+    start_column: int = 0
+    """Physical column at which the partition began."""
+    events: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, EVENT), repr=False)
+    """Everything that happened (`firmware_sim.events`), if a trace was asked for."""
+    waits: tuple[Wait, ...] = ()
+    """Who waits for whom, in a run that could not end."""
+    reads: dict[int, int] = field(default_factory=dict[int, int])
+    """What READ_REGS ops read, by address."""
 
     @property
     def microseconds(self) -> float:

@@ -196,5 +196,3 @@ def peers(routes: list[Route]) -> dict[int, list[int]]:
             if route.source not in sources:
                 sources.append(route.source)
     return found
-
-

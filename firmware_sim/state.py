@@ -178,8 +178,9 @@ CONTROL = np.dtype(
 )
 """A tile's control port."""
 
-BUFFER = np.dtype(_integers("pointer", "base", "length"))
-"""A host buffer: where it lies in this process and in the device's address space, and its bytes."""
+BUFFER = np.dtype(_integers("pointer", "base", "length", "read", "written"))
+"""A host buffer: where it lies in this process and in the device's address space, its bytes, and
+whether the device has read and written it."""
 
 OP = np.dtype(
     [

@@ -162,9 +162,7 @@ class _Waits:
                 inside = tile_row < ROWS and tile_column < self.machine.columns
                 if not inside or fields["channel"] >= CHANNEL_SLOTS or fields["direction"] > 1:
                     return None
-                channel = channel_id(
-                    tile_column, tile_row, fields["direction"], fields["channel"]
-                )
+                channel = channel_id(tile_column, tile_row, fields["direction"], fields["channel"])
                 if self.channels["tokens"][channel] == 0:
                     missing.append(channel)
         return missing
@@ -292,5 +290,3 @@ def unfinished(machine: Machine) -> list[str]:
         )
         if machine.channels["task"][channel] >= 0
     ]
-
-
