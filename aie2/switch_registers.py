@@ -175,5 +175,7 @@ LOCKS: dict[TileKind, LockMap] = {
 }
 """Locks by tile kind."""
 
-SWITCH_FIFO_WORDS = 6
-"""Words that a stream switch can hold between a slave and a master port."""
+SWITCH_FIFO_WORDS = 8
+"""Words that a stream switch holds between a slave and a master port (AM020, chapter 2)."""
+INGRESS_FIFO_WORDS = 16
+"""Words that a DMA's receiving side holds before memory (xdna-emu 2026-07, measured on Phoenix)."""

@@ -14,6 +14,7 @@ from firmware_sim.state import (
     CONTROL_IN,
     CONTROL_OUT,
     FINISHING,
+    FLUSHING,
     IDLE,
     INSIDE,
     MOVING,
@@ -37,6 +38,15 @@ def endpoint_event(m: State, endpoint: int, now: float) -> None:
     """What an endpoint had scheduled for now."""
     ch = m.channels[endpoint]
     m.due[ch.slot] = NEVER
+    act(m, endpoint, now)
+    if m.flushed:
+        finish_flushed(m, now)
+
+
+@compiled
+def act(m: State, endpoint: int, now: float) -> None:
+    """What the endpoint had scheduled, without what follows for other endpoints."""
+    ch = m.channels[endpoint]
     if ch.phase == FINISHING:
         finish_task(m, endpoint, now)
     elif endpoint >= CONTROL_OUT or (endpoint < CHANNELS and is_mm2s(endpoint)):
@@ -75,10 +85,12 @@ def source_event(m: State, source: int, now: float) -> None:
         if sink.phase == READY and bd_done(m, route.sink[number]):
             sink.phase = IDLE
     if ch.words_left == 0:
-        if source < CHANNELS:
-            finish_bd(m, source, now)
-        else:
+        if source >= CHANNELS:
             next_answer(m, source, now)
+        elif ch.pending > 0:
+            ch.phase = FLUSHING
+        else:
+            finish_bd(m, source, now)
     for number in range(route.sinks):
         sink_goes_on(m, route.sink[number], now)
     kick_source(m, source, now)
@@ -104,3 +116,15 @@ def sink_goes_on(m: State, sink: int, now: float) -> None:
     if ch.task != NONE and ch.phase in (IDLE, READY) and bd_done(m, sink):
         finish_bd(m, sink, now)
     kick_sink(m, sink, now)
+
+
+@compiled
+def finish_flushed(m: State, now: float) -> None:
+    """Finish the BDs of sources whose last words have been taken."""
+    m.flushed = 0
+    for slot in range(m.slots):
+        endpoint = m.actor[slot]
+        if endpoint < CHANNELS:
+            ch = m.channels[endpoint]
+            if ch.phase == FLUSHING and ch.pending == 0:
+                finish_bd(m, endpoint, now)

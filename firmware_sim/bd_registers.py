@@ -223,7 +223,7 @@ def decode(m: State, tile: int, bd: int) -> None:
     entry.header = with_parity(
         kind_of_packet | read(words, kind, PACKET_ID) | tile % ROWS << 16 | tile // ROWS << 21
     )
-    entry.last = 1 - read(words, kind, TLAST_SUPPRESS)
+    entry.last = 1 if entry.packet else 1 - read(words, kind, TLAST_SUPPRESS)
     entry.fault = fault_of(m, tile, entry, words, kind)
 
 

@@ -97,10 +97,10 @@ def answer(m: State, tile: int, base: int, now: float) -> None:
         report(m, d.CONTROL_PACKET, NONE, tile, port.address, now)
         return
     header = with_parity(port.answer_id | tile % ROWS << 16 | tile // ROWS << 21)
-    append(m, source, header, False)
+    append(m, source, header, False, NONE)
     for beat in range(port.beats):
         word = read32(m, base | port.address + 4 * beat, now)
-        append(m, source, word, beat == port.beats - 1)
+        append(m, source, word, beat == port.beats - 1, NONE)
     if ch.phase == IDLE:
         next_answer(m, source, now)
 

@@ -80,7 +80,7 @@ def push_header(m: State, source: int) -> bool:
     alone = not made and ch.words_left == 1
     for number in range(route.sinks):
         if not route.drop[number]:
-            append(m, route.sink[number], ch.header, alone)
+            append(m, route.sink[number], ch.header, alone, NONE)
     if not made:
         ch.words_left -= 1
         ch.moved += 1

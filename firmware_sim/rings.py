@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from firmware_sim.compiled import compiled
-from firmware_sim.state import RING, State
+from firmware_sim.state import NONE, RING, State
 
 
 @compiled
-def append(m: State, endpoint: int, word: int, last: bool) -> None:
-    """Put a word behind those that an endpoint's ring holds; the caller has checked for room."""
+def append(m: State, endpoint: int, word: int, last: bool, owner: int) -> None:
+    """Put a word behind those that an endpoint's ring holds; the caller has checked for room.
+
+    `owner` is the source whose BD ends with the word, NONE: none does.
+    """
     ch = m.channels[endpoint]
     place = (ch.head + ch.held) % RING
     m.rings[endpoint, place] = word
     m.ring_last[endpoint, place] = last
+    m.ring_owner[endpoint, place] = owner + 1
     ch.held += 1
 
 
@@ -23,6 +27,10 @@ def take(m: State, endpoint: int) -> int:
     ch = m.channels[endpoint]
     word = m.rings[endpoint, ch.head]
     ch.ended = m.ring_last[endpoint, ch.head]
+    owner = m.ring_owner[endpoint, ch.head] - 1
+    if owner != NONE:
+        m.channels[owner].pending -= 1
+        m.flushed = 1
     ch.head = (ch.head + 1) % RING
     ch.held -= 1
     return word

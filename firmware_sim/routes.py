@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aie2.switch_registers import SWITCH_FIFO_WORDS
+from aie2.switch_registers import INGRESS_FIFO_WORDS, SWITCH_FIFO_WORDS
 from firmware_sim.errors import ConfigurationError
 from firmware_sim.fabric import CONTROLLER, NOTHING, End, Fabric, Port
 from firmware_sim.machine import Machine
@@ -90,8 +90,8 @@ def connect(machine: Machine) -> list[Route]:
         _fill(table[number], route)
         _point(machine, route, number)
         for end in route.sinks:
-            hops = len(end.ports) // 2 * SWITCH_FIFO_WORDS
-            fresh_sinks[end.endpoint] = min(fresh_sinks.get(end.endpoint, RING), hops)
+            held = INGRESS_FIFO_WORDS + len(end.ports) // 2 * SWITCH_FIFO_WORDS
+            fresh_sinks[end.endpoint] = min(fresh_sinks.get(end.endpoint, RING), held)
             channels["fed"][end.endpoint] = 1
             if route.packet_id is None:
                 channels["holder"][end.endpoint] = route.source
@@ -101,7 +101,7 @@ def connect(machine: Machine) -> list[Route]:
                 )
     machine.keep("routes", table)
     for endpoint, capacity in fresh_sinks.items():
-        channels["capacity"][endpoint] = max(1, capacity)
+        channels["capacity"][endpoint] = capacity
     _expect_headers(machine)
     _token_ids(machine, routes)
     _slots(machine, routes)

@@ -46,9 +46,10 @@ BD_WORDS = max(dma.bd.words for dma in DMA.values())
 PACKET_IDS = SWITCH_SLOT.field("id").max + 1
 ARBITERS = SWITCH_SLOT.field("arbiter").max + 1
 
-IDLE, WAIT_LOCK, READY, MOVING, FINISHING, HALTED = range(6)
+IDLE, WAIT_LOCK, READY, MOVING, FLUSHING, FINISHING, HALTED = range(7)
 """What an endpoint does: nothing, waits for a lock, has a BD and waits for its peers or for data to
-start, moves words, waits out its completion, or has met a BD that it cannot run."""
+start, moves words, waits until its last words have been taken, waits out its completion, or has met
+a BD that it cannot run."""
 
 BETWEEN, OPENING, INSIDE = range(3)
 """A source on packets: before a header, header chosen and on its way, inside the packet."""
@@ -62,7 +63,7 @@ NOTE_KINDS = 64
 """Room for the kinds of diagnostics (`firmware_sim.diagnostics.KINDS`)."""
 QUEUE_DEPTH = NPU1.queue_depth
 """Tasks that a channel's queue holds, beside the one that runs."""
-RING = 64
+RING = 128
 """Words that a sink's stream FIFO has room for, whatever its route."""
 ROUTE_SINKS = 32
 """Sinks that a broadcast can have."""
@@ -119,6 +120,7 @@ CHANNEL = np.dtype(
         ("packet", _INT),  # BETWEEN, OPENING or INSIDE
         ("header", _INT),  # header word of the packet
         ("pushing", _INT),  # words of the segment in flight
+        ("pending", _INT),  # sinks before which the BD's last word still lies
         ("arbiter", _INT),  # arbiter that is waited for, NONE
         # a sink
         ("fed", _INT),  # 1: some route ends here
@@ -267,6 +269,8 @@ STATE = np.dtype(
         ("route_of", _INT, (ENDPOINTS, PACKET_IDS)),  # row in `routes`, NONE
         ("rings", _WORD, (ENDPOINTS, RING)),  # words in the stream before a sink
         ("ring_last", np.uint8, (ENDPOINTS, RING)),  # 1: TLAST
+        ("ring_owner", np.int16, (ENDPOINTS, RING)),  # source whose BD ends there + 1, 0: none
+        ("flushed", _INT),  # 1: some source's last word has just been taken
         ("due", _FLOAT, (ACTORS,)),  # cycle of the next event per slot, NEVER: none
         ("actor", _INT, (ACTORS,)),  # whose slot it is
         ("slots", _INT),

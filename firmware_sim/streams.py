@@ -5,6 +5,9 @@ Before every sink lies a FIFO: the words that the stream switches on its way can
 those of its sinks that are ready move as many words as the source has and every sink can take or
 its FIFO can hold: one segment, one event. A sink whose source is silent drains its FIFO: also one
 segment. Words are copied at a segment's end, so that a buffer read too early shows it.
+
+A sending BD is done only when every sink has taken its last word, as measured on Phoenix (xdna-emu
+2026-07-15: a held consumer lets no BD finish); until then it is `FLUSHING`.
 """
 
 from __future__ import annotations
@@ -146,7 +149,8 @@ def end_segment(m: State, source: int, now: float) -> None:
     ch = m.channels[source]
     words, position = ch.pushing, ch.position
     route = routes(m)[ch.route]
-    tlast = words == ch.words_left and last_of(m, source)
+    ends = words == ch.words_left
+    tlast = ends and last_of(m, source)
     for number in range(route.sinks):
         endpoint = route.sink[number]
         sink = m.channels[endpoint]
@@ -165,7 +169,11 @@ def end_segment(m: State, source: int, now: float) -> None:
                 sink.ended = 1
         for word in range(taken, words):
             value = read_word(m, source, position + word, now)
-            append(m, endpoint, value, tlast and word == words - 1)
+            final = word == words - 1
+            owner = source if final and ends and source < CHANNELS else NONE
+            append(m, endpoint, value, tlast and final, owner)
+        if taken < words and ends and source < CHANNELS:
+            ch.pending += 1
     ch.pushing = 0
     ch.phase = READY
     advance(m, source, words)

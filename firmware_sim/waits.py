@@ -19,6 +19,7 @@ from firmware_sim.state import (
     CHANNEL_SLOTS,
     CHANNELS,
     CORE_ACTOR,
+    FLUSHING,
     HALTED,
     IDLE,
     LOCK_SLOTS,
@@ -186,6 +187,8 @@ class _Waits:
         if phase == IDLE or ch["task"] < 0:
             return self._wait(actor, "is idle: no task was pushed to it that is not done", [])
         left = f"(BD {ch['bd']}, {ch['words_left']} words left) "
+        if phase == FLUSHING:
+            return self._flushing(actor)
         if phase == WAIT_LOCK:
             value = self.machine.bd(actor // TILE_CHANNELS, int(ch["bd"]))["lock_acq_value"]
             text, on = self._lock(int(ch["wait_lock"]), value, actor)
@@ -225,6 +228,22 @@ class _Waits:
         blocked = [int(sink) for sink in route["sink"][: int(route["sinks"])] if self._full(sink)]
         names = " and ".join(channel_name(each) for each in blocked)
         return self._wait(actor, f"{left}waits for room at {names}", blocked)
+
+    def _flushing(self, actor: int) -> tuple[Wait, list[int]]:
+        owners = self.machine.record["ring_owner"][0]
+        before = [
+            sink
+            for sink, sources in self.feeders.items()
+            if actor in sources and self._holds_end_of(owners[sink], sink, actor)
+        ]
+        names = " and ".join(channel_name(each) for each in before)
+        text = f"(BD {self.channels[actor]['bd']}, all words sent) waits for {names} to take them"
+        return self._wait(actor, text, before)
+
+    def _holds_end_of(self, owners: Any, sink: int, source: int) -> bool:
+        ch = self.channels[sink]
+        places = (int(ch["head"]) + np.arange(int(ch["held"]))) % owners.size
+        return bool((owners[places] == source + 1).any())
 
     def _full(self, sink: int) -> bool:
         ch = self.channels[sink]
