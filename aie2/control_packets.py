@@ -18,6 +18,7 @@ PACKET_HEADER = Layout(
         Field("source_column", 0, 27, 21),
         Field("source_row", 0, 20, 16),
         Field("packet_type", 0, 14, 12),
+        Field("out_of_order_id", 0, 10, 5, source="aiebu test/utility, cp_pktheader"),
         Field("packet_id", 0, 4, 0),
     ),
 )
@@ -42,4 +43,3 @@ class Operation(IntEnum):
 
     WRITE = 0
     READ = 1
-    WRITE_INCREMENT = 2

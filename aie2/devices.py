@@ -56,6 +56,8 @@ class Device:
     """Memory of a memtile."""
     core_bytes: int = 64 * 1024
     """Data memory of a core tile."""
+    chained_control: bool = False
+    """Whether control packets may follow each other without TLAST (mlir-aie AIECtrlPacketToDma)."""
 
 
 NPU1 = Device(
@@ -79,6 +81,7 @@ NPU2 = Device(
     generation=4,
     columns=8,
     first_physical_column=0,
+    chained_control=True,
     burst_code=3,
     burst_bytes=512,
     clock_mhz=1800.0,

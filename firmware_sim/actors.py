@@ -6,7 +6,7 @@ from __future__ import annotations
 from firmware_sim.bd_registers import is_mm2s
 from firmware_sim.compiled import compiled
 from firmware_sim.control_packets import next_answer, take_control_words
-from firmware_sim.dma import finish_bd, finish_task
+from firmware_sim.dma import finish_bd, finish_task, take_header
 from firmware_sim.packets import close_packet
 from firmware_sim.pointers import routes
 from firmware_sim.state import (
@@ -21,6 +21,7 @@ from firmware_sim.state import (
     NEVER,
     NONE,
     READY,
+    WAIT_HEADER,
     State,
 )
 from firmware_sim.streams import (
@@ -115,6 +116,8 @@ def sink_goes_on(m: State, sink: int, now: float) -> None:
     ch = m.channels[sink]
     if ch.task != NONE and ch.phase in (IDLE, READY) and bd_done(m, sink):
         finish_bd(m, sink, now)
+    if ch.phase == WAIT_HEADER:
+        take_header(m, sink, now)
     kick_sink(m, sink, now)
 
 

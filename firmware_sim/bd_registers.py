@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aie2.control_packets import PACKET_HEADER
 from aie2.fields import WORD_BYTES as WORD_BYTES
 from aie2.registers import DMA, LOCKS, SHIM_BD, SHIM_QUEUE, Layout
 from aie2.tiles import TileKind
@@ -124,8 +125,10 @@ QUEUE_BD_MASKS = np.array([bits(DMA[kind].queue, "start_bd_id").mask for kind in
 QUEUE_REPEAT = bits(SHIM_QUEUE, "repeat_count")
 QUEUE_TOKEN = bits(SHIM_QUEUE, "enable_token_issue")
 ADDRESS_LOW_SHIFT = SHIM_BD.field("base_address_low").shift
-PACKET_TYPE_SHIFT = 12
-"""Place of the packet type in a stream header; the id is at its low end."""
+PACKET_TYPE_SHIFT = PACKET_HEADER.field("packet_type").shift
+OUT_OF_ORDER_SHIFT = PACKET_HEADER.field("out_of_order_id").shift
+SOURCE_ROW_SHIFT = PACKET_HEADER.field("source_row").shift
+SOURCE_COLUMN_SHIFT = PACKET_HEADER.field("source_column").shift
 MEMTILE_NEIGHBOURS = 3
 """Memories and lock sets that a memtile's DMA sees: west, own, east."""
 if list(KINDS) != [TileKind.SHIM, TileKind.MEMTILE, TileKind.CORE]:  # pragma: no cover
@@ -221,7 +224,11 @@ def decode(m: State, tile: int, bd: int) -> None:
     entry.packet = read(words, kind, PACKET)
     kind_of_packet = read(words, kind, PACKET_TYPE) << PACKET_TYPE_SHIFT
     entry.header = with_parity(
-        kind_of_packet | read(words, kind, PACKET_ID) | tile % ROWS << 16 | tile // ROWS << 21
+        kind_of_packet
+        | read(words, kind, PACKET_ID)
+        | read(words, kind, OUT_OF_ORDER_ID) << OUT_OF_ORDER_SHIFT
+        | tile % ROWS << SOURCE_ROW_SHIFT
+        | tile // ROWS << SOURCE_COLUMN_SHIFT
     )
     entry.last = 1 if entry.packet else 1 - read(words, kind, TLAST_SUPPRESS)
     entry.fault = fault_of(m, tile, entry, words, kind)

@@ -3,7 +3,8 @@
 
 A tile's control port takes a stream header (unless a switch dropped it), a control header (address,
 number of words, operation, id of the answer) and data words; a read is answered by a packet from
-the port. Facts: mlir-aie's control-packet designs and AM020.
+the port. AIE2 wants a TLAST at the end of each; AIE2P takes several in a row. Facts: mlir-aie's
+control-packet designs (AIECtrlPacketToDma), AM020.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from aie2.control_packets import CONTROL_HEADER, Operation
 from aie2.tiles import COLUMN_SHIFT, ROW_SHIFT
 from firmware_sim import diagnostics as d
 from firmware_sim import events as e
+from firmware_sim.bd_registers import SOURCE_COLUMN_SHIFT, SOURCE_ROW_SHIFT
 from firmware_sim.bits import bits, cut
 from firmware_sim.compiled import compiled
 from firmware_sim.diagnostics import report
@@ -39,7 +41,7 @@ BEATS = bits(CONTROL_HEADER, "beats")
 OPERATION = bits(CONTROL_HEADER, "operation")
 ANSWER_ID = bits(CONTROL_HEADER, "answer_id")
 READ = int(Operation.READ)
-WRITES = (int(Operation.WRITE), int(Operation.WRITE_INCREMENT))
+WRITE = int(Operation.WRITE)
 
 
 @compiled
@@ -68,7 +70,10 @@ def control_word(m: State, tile: int, word: int, now: float) -> None:
         port.address += 4
         port.beats -= 1
         if port.beats == 0:
-            port.expects = HEADER
+            port.expects = HEADER - port.keeps_header
+            if not (m.chained_control or m.channels[CONTROL_IN + tile].ended):
+                report(m, d.CONTROL_PACKET, NONE, tile, word, now)
+                port.expects = LOST
 
 
 @compiled
@@ -79,7 +84,7 @@ def begin(m: State, tile: int, base: int, word: int, now: float) -> None:
     port.beats = cut(word, BEATS) + 1
     port.operation = cut(word, OPERATION)
     port.answer_id = cut(word, ANSWER_ID)
-    if not ones_are_odd(word) or not (port.operation == READ or port.operation in WRITES):
+    if not ones_are_odd(word) or not (port.operation == READ or port.operation == WRITE):
         report(m, d.CONTROL_PACKET, NONE, tile, word, now)
         port.expects = LOST
     elif port.operation == READ:
@@ -96,7 +101,9 @@ def answer(m: State, tile: int, base: int, now: float) -> None:
     if ch.held + port.beats + 1 > RING:
         report(m, d.CONTROL_PACKET, NONE, tile, port.address, now)
         return
-    header = with_parity(port.answer_id | tile % ROWS << 16 | tile // ROWS << 21)
+    header = with_parity(
+        port.answer_id | tile % ROWS << SOURCE_ROW_SHIFT | tile // ROWS << SOURCE_COLUMN_SHIFT
+    )
     append(m, source, header, False, NONE)
     for beat in range(port.beats):
         word = read32(m, base | port.address + 4 * beat, now)

@@ -69,8 +69,7 @@ KINDS = (
     ),
     Kind(
         "bd-feature",
-        "{channel} loaded BD {value} with compression or out-of-order ids, which are not modelled; "
-        "the channel halts",
+        "{channel} loaded BD {value} with compression, which is not modelled; the channel halts",
     ),
     Kind(
         "bd-field",

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from aie2.control_packets import PACKET_HEADER
 from aie2.registers import CHANNEL_CTRL
 from firmware_sim import diagnostics as d
 from firmware_sim import events as e
 from firmware_sim.bd_registers import (
     BD_COUNTS,
+    OUT_OF_ORDER_SHIFT,
     descriptor,
     has_token,
     is_mm2s,
@@ -24,6 +26,7 @@ from firmware_sim.events import happened
 from firmware_sim.jitter import jittered
 from firmware_sim.locks import acquire, change, wake
 from firmware_sim.pointers import task_log
+from firmware_sim.rings import take
 from firmware_sim.state import (
     BD_SLOTS,
     BETWEEN,
@@ -38,6 +41,7 @@ from firmware_sim.state import (
     PACKET_IDS,
     READY,
     TILE_CHANNELS,
+    WAIT_HEADER,
     WAIT_LOCK,
     State,
 )
@@ -46,6 +50,7 @@ from firmware_sim.streams import kick_sink, kick_source
 CONTROLLER_ID = bits(CHANNEL_CTRL, "controller_id")
 FINISH_ON_TLAST = bits(CHANNEL_CTRL, "fot_mode")
 OUT_OF_ORDER = bits(CHANNEL_CTRL, "enable_out_of_order")
+OUT_OF_ORDER_MASK = PACKET_HEADER.field("out_of_order_id").mask
 
 
 @compiled
@@ -91,7 +96,28 @@ def start_task(m: State, channel: int, word: int, op: int, pushed: float, now: f
         if pushed < now:
             ready = max(ready, now + m.costs.next_bd)
     ch.tasks += 1
-    load_bd(m, channel, start_bd(channel, word), ready, now)
+    next_bd(m, channel, start_bd(channel, word), ready, now)
+
+
+@compiled
+def next_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
+    """Load a BD; on an out-of-order channel wait for the packet header that names it."""
+    ch = m.channels[channel]
+    if is_mm2s(channel) or not cut(ch.control, OUT_OF_ORDER):
+        load_bd(m, channel, bd, ready, now)
+        return
+    ch.phase = WAIT_HEADER
+    ch.ready_at = ready
+    take_header(m, channel, now)
+
+
+@compiled
+def take_header(m: State, channel: int, now: float) -> None:
+    """Out of order: the first word that waits is a packet header; load the BD that it names."""
+    ch = m.channels[channel]
+    if ch.phase == WAIT_HEADER and ch.held > 0:
+        bd = take(m, channel) >> OUT_OF_ORDER_SHIFT & OUT_OF_ORDER_MASK
+        load_bd(m, channel, bd, max(ch.ready_at, now), now)
 
 
 @compiled
@@ -116,8 +142,6 @@ def load_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
     fault = d.BD_MISSING
     if bd < BD_COUNTS[tile_kind(tile)]:
         fault = descriptor(m, tile, bd).fault
-        if fault == 0 and cut(ch.control, OUT_OF_ORDER) and not is_mm2s(channel):
-            fault = d.BD_FEATURE
     if fault:
         ch.bd = min(bd, BD_SLOTS - 1)
         ch.phase = HALTED
@@ -174,11 +198,12 @@ def finish_bd(m: State, channel: int, now: float) -> None:
         wake(m, entry.release // LOCK_SLOTS, now)
     shim = is_shim(channel)
     ready = now + (m.costs.next_bd if shim else 0.0)
-    if entry.next != NONE:
+    out_of_order = cut(ch.control, OUT_OF_ORDER) and not is_mm2s(channel)
+    if entry.next != NONE and not out_of_order:
         load_bd(m, channel, entry.next, ready, now)
     elif ch.rounds_left > 0:
         ch.rounds_left -= 1
-        load_bd(m, channel, start_bd(channel, ch.task), ready, now)
+        next_bd(m, channel, start_bd(channel, ch.task), ready, now)
     elif shim and not is_mm2s(channel) and ch.tasks == 1:
         end = ch.task_started + m.costs.shim_s2mm_first_floor
         if end > now:

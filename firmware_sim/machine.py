@@ -174,6 +174,7 @@ def _reset(machine: Machine, costs: Costs) -> None:
         machine.record[name][0] = NEVER if name == "due" else NONE
     machine.record["costs"][0] = tuple(costs)
     state["columns"] = machine.columns
+    state["chained_control"] = machine.device.chained_control
     base = machine.memory.ctypes.data
     for column in range(machine.columns):
         for row in range(ROWS):

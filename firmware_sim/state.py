@@ -46,10 +46,10 @@ BD_WORDS = max(dma.bd.words for dma in DMA.values())
 PACKET_IDS = SWITCH_SLOT.field("id").max + 1
 ARBITERS = SWITCH_SLOT.field("arbiter").max + 1
 
-IDLE, WAIT_LOCK, READY, MOVING, FLUSHING, FINISHING, HALTED = range(7)
-"""What an endpoint does: nothing, waits for a lock, has a BD and waits for its peers or for data to
-start, moves words, waits until its last words have been taken, waits out its completion, or has met
-a BD that it cannot run."""
+IDLE, WAIT_LOCK, WAIT_HEADER, READY, MOVING, FLUSHING, FINISHING, HALTED = range(8)
+"""What an endpoint does: nothing, waits for a lock, waits for the header that names its BD (out of
+order), has a BD and waits for its peers or for data to start, moves words, waits until its last
+words have been taken, waits out its completion, or has met a BD that it cannot run."""
 
 BETWEEN, OPENING, INSIDE = range(3)
 """A source on packets: before a header, header chosen and on its way, inside the packet."""
@@ -247,6 +247,7 @@ _PROGRESS = [
     ("python_op", _INT),  # 1: the op is Python's to carry out
     ("reroute", _INT),  # 1: routes are to be found again
     ("cores", _INT),  # core models
+    ("chained_control", _INT),  # 1: control packets need no TLAST between them
     ("random", np.uint64),  # state of the jitter, 0: none
 ]
 

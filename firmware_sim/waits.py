@@ -28,6 +28,7 @@ from firmware_sim.state import (
     READY,
     ROWS,
     TILE_CHANNELS,
+    WAIT_HEADER,
     WAIT_LOCK,
     channel_id,
     channel_name,
@@ -187,6 +188,10 @@ class _Waits:
         if phase == IDLE or ch["task"] < 0:
             return self._wait(actor, "is idle: no task was pushed to it that is not done", [])
         left = f"(BD {ch['bd']}, {ch['words_left']} words left) "
+        if phase == WAIT_HEADER:
+            feeders = self.feeders.get(actor, [])
+            names = " or ".join(channel_name(each) for each in feeders) or "nobody"
+            return self._wait(actor, f"waits for a packet header from {names}", feeders)
         if phase == FLUSHING:
             return self._flushing(actor)
         if phase == WAIT_LOCK:
