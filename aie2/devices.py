@@ -56,6 +56,8 @@ class Device:
     """Memory of a memtile."""
     core_bytes: int = 64 * 1024
     """Data memory of a core tile."""
+    pad_values: bool = False
+    """Whether memtile channels can pad with other values than 0 (aie-rt xaie2pgbl_params.h)."""
     chained_control: bool = False
     """Whether control packets may follow each other without TLAST (mlir-aie AIECtrlPacketToDma)."""
 
@@ -81,6 +83,7 @@ NPU2 = Device(
     generation=4,
     columns=8,
     first_physical_column=0,
+    pad_values=True,
     chained_control=True,
     burst_code=3,
     burst_bytes=512,

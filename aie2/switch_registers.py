@@ -152,20 +152,37 @@ LOCK_VALUE = Layout("lock", 1, (Field("value", 0, 5, 0),), "LOCK0_VALUE")
 """A lock's counter."""
 
 
+LOCK_REQUEST = Layout(
+    "lock request",
+    1,
+    (
+        Field("lock", 0, 15, 10),
+        Field("acquire", 0, 9, 9),
+        Field("value", 0, 8, 2, signed=True),
+    ),
+    "LOCK_REQUEST",
+)
+"""Offset in a tile's request window: what a read does; bit 0 of the answer says whether it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class LockMap:
-    """Where a tile kind's lock values lie: byte offset of lock 0 in the tile, stride, count."""
+    """Where a tile kind's lock values lie: byte offset of lock 0 in the tile, stride, count.
+
+    A read in the window at `request` acquires or releases: `LOCK_REQUEST` says which lock, by what.
+    """
 
     base: int
     stride: int
     count: int
+    request: int
 
 
-SHIM_LOCKS = LockMap(0x14000, 0x10, 16)
+SHIM_LOCKS = LockMap(0x14000, 0x10, 16, 0x40000)
 """The shim's locks."""
-MEMTILE_LOCKS = LockMap(0xC0000, 0x10, 64)
+MEMTILE_LOCKS = LockMap(0xC0000, 0x10, 64, 0xD0000)
 """The memtile's own locks; its BDs count them from `aie2.tiles.MEMTILE_OWN_LOCK`."""
-CORE_LOCKS = LockMap(0x1F000, 0x10, 16)
+CORE_LOCKS = LockMap(0x1F000, 0x10, 16, 0x40000)
 """The core tile's locks."""
 
 LOCKS: dict[TileKind, LockMap] = {

@@ -8,7 +8,13 @@ a core tile's memory, and checked there.
 from __future__ import annotations
 
 from firmware_sim import diagnostics as d
-from firmware_sim.bd_registers import MEMTILE_NEIGHBOURS, WORD_BYTES, is_mm2s, tile_kind
+from firmware_sim.bd_registers import (
+    MEMTILE_NEIGHBOURS,
+    WORD_BYTES,
+    is_mm2s,
+    sees_neighbours,
+    tile_kind,
+)
 from firmware_sim.compiled import compiled
 from firmware_sim.diagnostics import report
 from firmware_sim.pointers import host_buffers, words_at
@@ -121,8 +127,10 @@ def memtile_place(m: State, channel: int, address: int, run: int, now: float) ->
     neighbour = tile + (address // size - 1) * ROWS
     inside = address % size
     run = min(run, (size - inside) // WORD_BYTES)
-    if address >= MEMTILE_NEIGHBOURS * size or not 0 <= neighbour < m.columns * ROWS:
+    reached = address < MEMTILE_NEIGHBOURS * size and 0 <= neighbour < m.columns * ROWS
+    if not reached or (neighbour != tile and not sees_neighbours(channel)):
         report(m, d.BAD_ADDRESS, channel, 0, address, now)
+        m.channels[channel].broken = 1
         return NOWHERE, run
     return m.memory_at[neighbour] + inside, run
 
@@ -133,6 +141,7 @@ def core_place(m: State, channel: int, address: int, run: int, now: float) -> tu
     tile = channel // TILE_CHANNELS
     if address + WORD_BYTES > m.memory_bytes[tile]:
         report(m, d.BAD_ADDRESS, channel, 0, address, now)
+        m.channels[channel].broken = 1
         return NOWHERE, run
     return m.memory_at[tile] + address, min(run, (m.memory_bytes[tile] - address) // WORD_BYTES)
 

@@ -129,6 +129,8 @@ PACKET_TYPE_SHIFT = PACKET_HEADER.field("packet_type").shift
 OUT_OF_ORDER_SHIFT = PACKET_HEADER.field("out_of_order_id").shift
 SOURCE_ROW_SHIFT = PACKET_HEADER.field("source_row").shift
 SOURCE_COLUMN_SHIFT = PACKET_HEADER.field("source_column").shift
+NEIGHBOUR_CHANNELS = 4
+"""Channels per direction of a memtile that reach its neighbours (AM020 chapter 5, table 12)."""
 MEMTILE_NEIGHBOURS = 3
 """Memories and lock sets that a memtile's DMA sees: west, own, east."""
 if list(KINDS) != [TileKind.SHIM, TileKind.MEMTILE, TileKind.CORE]:  # pragma: no cover
@@ -151,6 +153,12 @@ def is_shim(channel: int) -> bool:
 def is_mm2s(channel: int) -> bool:
     """Whether a channel number belongs to the direction memory to stream."""
     return channel % TILE_CHANNELS >= CHANNEL_SLOTS
+
+
+@compiled
+def sees_neighbours(channel: int) -> bool:
+    """Whether a memtile channel reaches its neighbours' memory and locks: the first four do."""
+    return channel % CHANNEL_SLOTS < NEIGHBOUR_CHANNELS
 
 
 @compiled

@@ -249,25 +249,22 @@ def tokens_here(m: State, consume: bool, now: float) -> bool:
 def merged_tokens(m: State, at: int, now: float) -> bool:
     """Take the tokens that the MERGE_SYNC at word `at` names, if they are all here.
 
-    Read as: so many tokens of each of so many columns, of whatever channel (aiebu's field names;
-    nobody has published more).
+    So many tokens in all over so many columns, of whatever tile and channel (aiebu
+    gen-preemption.cpp, by use; how firmware matches them is not published).
     """
     body = stream_words(m)[at + MERGE_BODY :]
     wanted, columns = get(body, MERGED_TOKENS), min(get(body, MERGED_COLUMNS), m.columns)
-    column_channels = ROWS * TILE_CHANNELS
-    for column in range(columns):
-        here = 0
-        for channel in range(column * column_channels, (column + 1) * column_channels):
-            here += m.channels[channel].tokens
-        if here < wanted:
-            return False
-    for column in range(columns):
-        left = wanted
-        for channel in range(column * column_channels, (column + 1) * column_channels):
-            taken = min(left, m.channels[channel].tokens)
-            m.channels[channel].tokens -= taken
+    channels = columns * ROWS * TILE_CHANNELS
+    here = 0
+    for channel in range(channels):
+        here += m.channels[channel].tokens
+    if here < wanted:
+        return False
+    for channel in range(channels):
+        taken = min(wanted, m.channels[channel].tokens)
+        if taken:
+            wanted -= taken
             m.tokens += taken
-            left -= taken
-            if taken:
-                happened(m, e.TOKEN_TAKEN, channel, m.channels[channel].tokens, 0, now)
+            m.channels[channel].tokens -= taken
+            happened(m, e.TOKEN_TAKEN, channel, m.channels[channel].tokens, 0, now)
     return True

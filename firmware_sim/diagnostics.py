@@ -97,8 +97,8 @@ KINDS = (
     ),
     Kind(
         "bad-address",
-        "{channel} reached address 0x{value:x}, which is in no buffer; the words are lost: correct "
-        "the BD's address, length or steps",
+        "{channel} reached address 0x{value:x}, which is in no buffer; the words are lost (a "
+        "memtile's or core's channel halts): correct the BD's address, length or steps",
     ),
     Kind(
         "bad-patch",

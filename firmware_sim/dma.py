@@ -16,6 +16,7 @@ from firmware_sim.bd_registers import (
     is_shim,
     iterate,
     repeats,
+    sees_neighbours,
     start_bd,
     tile_kind,
 )
@@ -25,7 +26,8 @@ from firmware_sim.diagnostics import report
 from firmware_sim.events import happened
 from firmware_sim.jitter import jittered
 from firmware_sim.locks import acquire, change, wake
-from firmware_sim.pointers import task_log
+from firmware_sim.packets import close_packet
+from firmware_sim.pointers import routes, task_log
 from firmware_sim.rings import take
 from firmware_sim.state import (
     BD_SLOTS,
@@ -36,6 +38,8 @@ from firmware_sim.state import (
     INSIDE,
     LOCK_SLOTS,
     MEMTILE,
+    MOVING,
+    NEVER,
     NONE,
     OPENING,
     PACKET_IDS,
@@ -139,9 +143,7 @@ def load_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
     """Read a BD's registers; acquire its lock or wait for it; then offer it to the stream."""
     ch = m.channels[channel]
     tile = channel // TILE_CHANNELS
-    fault = d.BD_MISSING
-    if bd < BD_COUNTS[tile_kind(tile)]:
-        fault = descriptor(m, tile, bd).fault
+    fault = fault_for(m, channel, tile, bd)
     if fault:
         ch.bd = min(bd, BD_SLOTS - 1)
         ch.phase = HALTED
@@ -149,8 +151,6 @@ def load_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
         report(m, fault, channel, 0, bd, now)
         return
     entry = m.descriptors[tile, bd]
-    if tile_kind(tile) == MEMTILE and (bd >= BD_SLOTS // 2) != (channel & 1):
-        report(m, d.BD_PARITY, channel, 0, bd, now)
     ch.bd = bd
     ch.bds += 1
     ch.position = 0
@@ -158,6 +158,7 @@ def load_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
     ch.words_left = entry.words
     ch.base = entry.base + iterate(m, tile, bd, entry)
     ch.ended = 0
+    ch.broken = 0
     if not is_mm2s(channel):
         ch.framed = cut(ch.control, FINISH_ON_TLAST) != 0
     elif not ch.packets:
@@ -176,6 +177,23 @@ def load_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
 
 
 @compiled
+def fault_for(m: State, channel: int, tile: int, bd: int) -> int:
+    """Diagnostic code of why a channel cannot run a BD; 0: it can."""
+    if bd >= BD_COUNTS[tile_kind(tile)]:
+        return d.BD_MISSING
+    entry = descriptor(m, tile, bd)
+    if entry.fault or tile_kind(tile) != MEMTILE:
+        return entry.fault
+    if (bd >= BD_SLOTS // 2) != (channel & 1):
+        return d.BD_PARITY
+    if not sees_neighbours(channel):
+        for lock in (entry.acquire, entry.release):
+            if lock != NONE and lock // LOCK_SLOTS != tile:
+                return d.BD_FIELD
+    return 0
+
+
+@compiled
 def offer(m: State, channel: int, now: float) -> None:
     """A BD has its lock: let its words move."""
     m.channels[channel].phase = READY
@@ -191,6 +209,9 @@ def finish_bd(m: State, channel: int, now: float) -> None:
     ch = m.channels[channel]
     tile = channel // TILE_CHANNELS
     entry = descriptor(m, tile, ch.bd)
+    if ch.broken:
+        ch.phase = HALTED
+        return
     ch.phase = IDLE
     happened(m, e.BD_ENDED, channel, ch.bd, 0, now)
     if entry.release != NONE:
@@ -260,17 +281,41 @@ def issue_token(m: State, channel: int, now: float) -> None:
 
 @compiled
 def reset_channel(m: State, channel: int, now: float) -> None:
-    """A channel's reset bit: its task and queue are gone."""
+    """A channel's reset bit: its task and queue are gone, locks and BDs stay as they are."""
     ch = m.channels[channel]
     if ch.task >= 0 and m.live:
         report(m, d.CHANNEL_RESET, channel, 0, 0, now)
     if ch.phase == WAIT_LOCK:
         m.lock_waiters[ch.wait_lock // LOCK_SLOTS] -= 1
         ch.wait_lock = NONE
+    if ch.phase == MOVING:
+        cancel(m, channel if ch.pushing != 0 else ch.feeder, channel)
+    if is_mm2s(channel) and ch.packets:
+        if ch.packet == BETWEEN:
+            ch.route = NONE
+        else:
+            close_packet(m, channel, now)
     ch.phase = IDLE
     ch.task = NONE
     ch.queue_length = 0
     ch.overflowed = 0
     ch.invalid = 0
-    if ch.packet != INSIDE or ch.packets:
-        ch.packet = BETWEEN
+    ch.broken = 0
+    ch.arbiter = NONE
+
+
+@compiled
+def cancel(m: State, source: int, channel: int) -> None:
+    """Take back the segment in flight of `source` (NONE: a drain), since `channel` is reset."""
+    if source == NONE:
+        m.due[m.channels[channel].slot] = NEVER
+        return
+    ch = m.channels[source]
+    m.due[ch.slot] = NEVER
+    ch.pushing = 0
+    ch.phase = READY
+    route = routes(m)[ch.route]
+    for number in range(route.sinks):
+        sink = m.channels[route.sink[number]]
+        if sink.phase == MOVING and sink.feeder == source:
+            sink.phase = READY

@@ -74,6 +74,9 @@ def _carry_out(machine: Machine, configuration: Configuration, reads: dict[int, 
         if writes is None:
             _report(machine.record, d.LOAD_PDI, pdi_id, now)
             return
+        if machine.pdi_id == pdi_id:
+            return  # firmware skips what is loaded already
+        machine.pdi_id = pdi_id
         machine.reset_array()
         replay(machine.record, *writes)
         connect(machine)

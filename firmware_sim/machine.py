@@ -52,6 +52,8 @@ class Machine:
     """(1) a `STATE` record."""
     memory: NDArray[np.uint8] = field(repr=False)
     """Memory of all tiles, one after the other."""
+    pdi_id: int = 0
+    """PDI that the array is configured with."""
     kept: dict[str, NDArray[Any]] = field(default_factory=dict[str, "NDArray[Any]"], repr=False)
     """Arrays that the record points to, by the name of the pointer."""
 
@@ -175,6 +177,7 @@ def _reset(machine: Machine, costs: Costs) -> None:
     machine.record["costs"][0] = tuple(costs)
     state["columns"] = machine.columns
     state["chained_control"] = machine.device.chained_control
+    state["pad_values_kept"] = machine.device.pad_values
     base = machine.memory.ctypes.data
     for column in range(machine.columns):
         for row in range(ROWS):

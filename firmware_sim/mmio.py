@@ -22,6 +22,7 @@ from aie2.registers import (
     SWITCHES,
     Direction,
 )
+from aie2.switch_registers import LOCK_REQUEST as REQUEST
 from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT
 from firmware_sim import diagnostics as d
 from firmware_sim.bd_registers import BD_COUNTS, chain_holds, start_bd, tile_kind
@@ -29,7 +30,7 @@ from firmware_sim.bits import bits, cut, wide
 from firmware_sim.compiled import compiled
 from firmware_sim.diagnostics import report
 from firmware_sim.dma import push_task, reset_channel
-from firmware_sim.locks import wake
+from firmware_sim.locks import acquire, change, wake
 from firmware_sim.pointers import words_at
 from firmware_sim.state import (
     CHANNEL_SLOTS,
@@ -37,6 +38,7 @@ from firmware_sim.state import (
     HALTED,
     IDLE,
     KINDS,
+    LOCK_SLOTS,
     MEMTILE,
     MOVING,
     NONE,
@@ -60,8 +62,9 @@ from firmware_sim.state import (
     MEMORY,
     PAD_VALUE,
     CORE_ENABLE,
+    LOCK_REQUEST,
     SILENT,
-) = range(12)
+) = range(13)
 """What a register is."""
 
 LOCK_BITS = bits(LOCK_VALUE, "value")
@@ -94,6 +97,10 @@ STATUS_BASES = np.array([[dma.s2mm_status, dma.mm2s_status] for dma in _MAPS])
 CHANNEL_COUNTS = np.array([[dma.channels(way) for way in Direction] for dma in _MAPS])
 LOCK_BASES = np.array([LOCKS[kind].base for kind in KINDS])
 LOCK_COUNTS = np.array([LOCKS[kind].count for kind in KINDS])
+REQUEST_BASES = np.array([LOCKS[kind].request for kind in KINDS])
+REQUEST_BYTES = 1 << REQUEST.field("lock").shift
+REQUEST_ACQUIRE = bits(REQUEST, "acquire")
+REQUEST_VALUE = bits(REQUEST, "value")
 SWITCH_BASES = np.array([SWITCHES[kind].master_base for kind in KINDS])
 QUIET_RANGES = np.array(
     [(number, *span) for number, kind in enumerate(KINDS) for span in QUIET[kind]], np.int64
@@ -136,6 +143,9 @@ def classify_rest(kind: int, offset: int) -> tuple[int, int, int]:
         pad = offset - MEMTILE_PAD_VALUES
         if 0 <= pad < CHANNEL_SLOTS * 4:
             return PAD_VALUE, pad // 4, 0
+    request = offset - REQUEST_BASES[kind]
+    if 0 <= request < LOCK_COUNTS[kind] * REQUEST_BYTES:
+        return LOCK_REQUEST, request // REQUEST_BYTES, request % REQUEST_BYTES
     if kind == CORE and offset == CORE_CONTROL_ADDRESS:
         return CORE_ENABLE, 0, 0
     for row in range(QUIET_RANGES.shape[0]):
@@ -204,11 +214,14 @@ def write32(m: State, address: int, value: int, mask: int, now: float) -> None:
         m.mux[tile, number] = merged(old, value, mask)
         rerouted(m, tile, address, old != merged(old, value, mask), now)
     elif what == PAD_VALUE:
-        m.pad_values[tile, number] = merged(m.pad_values[tile, number], value, mask)
+        if m.pad_values_kept:
+            m.pad_values[tile, number] = merged(m.pad_values[tile, number], value, mask)
+        else:
+            report(m, d.UNMODELLED_REGISTER, NONE, 0, address, now)
     elif what == CORE_ENABLE:
         if cut(value & mask, ENABLE):
             report(m, d.CORE_NOT_EXECUTED, NONE, tile, 0, now)
-    elif what == NOTHING:
+    elif what in (NOTHING, LOCK_REQUEST):
         report(m, d.UNMODELLED_REGISTER, NONE, 0, address, now)
 
 
@@ -258,8 +271,25 @@ def read32(m: State, address: int, now: float) -> int:
         return wide(words_at(m.memory_at[tile] + number, 1)[0])
     if what == PAD_VALUE:
         return wide(m.pad_values[tile, number])
+    if what == LOCK_REQUEST:
+        return request_lock(m, tile * LOCK_SLOTS + number, word, now)
     report(m, d.UNMODELLED_READ, NONE, 0, address, now)
     return 0
+
+
+@compiled
+def request_lock(m: State, lock: int, request: int, now: float) -> int:
+    """A read that acquires or releases a lock; 1: it did."""
+    value = request >> REQUEST_VALUE.shift & REQUEST_VALUE.mask
+    if value & REQUEST_VALUE.sign:
+        value -= REQUEST_VALUE.sign << 1
+    if cut(request, REQUEST_ACQUIRE):
+        if not acquire(m, NONE, lock, value, now):
+            return 0
+    else:
+        change(m, lock, value, now)
+    wake(m, lock // LOCK_SLOTS, now)
+    return 1
 
 
 @compiled

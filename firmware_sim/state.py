@@ -120,6 +120,7 @@ CHANNEL = np.dtype(
         ("packet", _INT),  # BETWEEN, OPENING or INSIDE
         ("header", _INT),  # header word of the packet
         ("pushing", _INT),  # words of the segment in flight
+        ("broken", _INT),  # 1: the BD reached an address that its tile does not have
         ("pending", _INT),  # sinks before which the BD's last word still lies
         ("arbiter", _INT),  # arbiter that is waited for, NONE
         # a sink
@@ -247,6 +248,7 @@ _PROGRESS = [
     ("python_op", _INT),  # 1: the op is Python's to carry out
     ("reroute", _INT),  # 1: routes are to be found again
     ("cores", _INT),  # core models
+    ("pad_values_kept", _INT),  # 1: memtiles have pad value registers
     ("chained_control", _INT),  # 1: control packets need no TLAST between them
     ("random", np.uint64),  # state of the jitter, 0: none
 ]

@@ -77,7 +77,9 @@ def test_a_partial_fifo_object_waits_for_ever_and_says_for_whom():
         run(copy(200))
     text = str(stalled.value)
     assert "op 7 waits for a token of shim(0,0) S2MM 0" in text
-    assert "memtile(0,1) MM2S 0 (BD 2, 256 words left) waits for lock 1 of memtile(0,1) >= 1" in text
+    assert (
+        "memtile(0,1) MM2S 0 (BD 2, 256 words left) waits for lock 1 of memtile(0,1) >= 1" in text
+    )
     assert "memtile(0,1) S2MM 0 (BD 0, 56 words left) waits for data from shim(0,0) MM2S 0" in text
     assert "shim(0,0) MM2S 0 is idle" in text
 
@@ -115,6 +117,18 @@ def test_a_patch_of_a_missing_argument_is_named():
 def test_a_poll_that_nothing_can_satisfy_stops():
     with pytest.raises(Stalled, match="op 0 polls register 0x1d228, which nothing will change"):
         run([txn.MaskPoll(0x1D228, 1 << 22, 1 << 22)])
+
+
+def test_a_polled_lock_request_takes_and_gives_the_lock():
+    request = 0x40000 + (5 << 10)
+    take, give = request | 1 << 9 | (1 << 2), request | (1 << 2)
+    read_back = txn.ReadRegs((0x14050,))
+    result, _ = run([txn.MaskPoll(give, 1, 1), read_back])
+    assert result.reads == {0x14050: 1}
+    result, _ = run([txn.MaskPoll(give, 1, 1), txn.MaskPoll(take, 1, 1), read_back])
+    assert result.reads == {0x14050: 0}
+    with pytest.raises(Stalled, match="op 0 polls register"):
+        run([txn.MaskPoll(take, 1, 1)])
 
 
 def test_a_task_that_the_stream_leaves_behind_is_named():
