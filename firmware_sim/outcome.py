@@ -10,7 +10,7 @@ from aie2.registers import Direction
 from firmware_sim.bd_registers import WORD_BYTES
 from firmware_sim.cores import CoreModels
 from firmware_sim.diagnostics import CORE_NOT_EXECUTED, KINDS, PATCH_NOT_FOLDED, Diagnostic, read
-from firmware_sim.engine import DONE, IDLE_EVENTS, STALLED, STRICT
+from firmware_sim.engine import DONE, IDLE_EVENTS, STALLED, STRICT, TIMED_OUT
 from firmware_sim.inputs import TOO_MANY
 from firmware_sim.machine import Machine
 from firmware_sim.result import TASK, Counts, Result
@@ -22,7 +22,7 @@ from firmware_sim.state import (
     tile_index,
     tile_kind_channels,
 )
-from firmware_sim.waits import explain, unfinished
+from firmware_sim.waits import IDLE_REASON, Wait, cycles, explain, unfinished
 
 WATCHDOG_S = 2.0
 """The driver ends a dispatch after this long (xdna-driver, timeout_in_sec)."""
@@ -83,7 +83,7 @@ def shim_tasks(machine: Machine) -> NDArray[np.void]:
 
 
 def all_notes(
-    before: tuple[Diagnostic, ...], machine: Machine, ended: int
+    before: tuple[Diagnostic, ...], machine: Machine, ended: int, waits: tuple[Wait, ...]
 ) -> tuple[Diagnostic, ...]:
     """What was met before, during and after the run; one warning about folding is enough."""
     met = list(before)
@@ -92,7 +92,29 @@ def all_notes(
         if note.kind != FOLDING or not folding:
             met.append(note)
         folding = folding or note.kind == FOLDING
-    return (*met, *_left_behind(machine, ended))
+    return (*met, *_left_behind(machine, ended), *_stuck(machine, ended, waits))
+
+
+def _stuck(machine: Machine, ended: int, waits: tuple[Wait, ...]) -> tuple[Diagnostic, ...]:
+    """What kind of end it is that a run came to which did not end."""
+    if ended not in (STALLED, TIMED_OUT):
+        return ()
+    op, at = int(machine.state["op"]), round(float(machine.state["stop_at"]))
+    kind, text = "hang", f"{explain(machine)}; on a device the driver would end the run after 2 s"
+    rings = cycles(waits)
+    awaited = waits[0].on if waits and waits[0].waiter == f"op {op}" else ()
+    idle = [wait.waiter for wait in waits if wait.waiter in awaited and not wait.on]
+    if ended == TIMED_OUT:
+        kind, text = "watchdog", "the run is longer than the driver lets it be; split the stream"
+    elif rings:
+        kind = "deadlock"
+        text = f"{' and '.join(rings[0])} wait for each other; break the ring with one more buffer"
+    elif any(IDLE_REASON in wait.reason for wait in waits if wait.waiter in idle):
+        kind = "token-never-issued"
+        text = (
+            f"no task of {idle[0]} will issue the token that is waited for; push one with a token"
+        )
+    return (Diagnostic(kind, at, op, "", text),)
 
 
 def _left_behind(machine: Machine, ended: int) -> tuple[Diagnostic, ...]:

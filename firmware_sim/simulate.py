@@ -123,7 +123,8 @@ def simulate(
     wall_s = time.perf_counter() - started
     forget_modelled_cores(machine, core_models or {})
     before = too_many(configuration, arrays) + not_synced(machine, buffers)
-    notes = all_notes(before, machine, ended)
+    waits = () if ended == DONE else graph(machine)
+    notes = all_notes(before, machine, ended, waits)
     result = Result(
         device=target.name,
         profile=profile,
@@ -140,7 +141,7 @@ def simulate(
         notes=script.notes,
         start_column=column,
         events=machine.events() if trace else NO_EVENTS,
-        waits=() if ended == DONE else graph(machine),
+        waits=waits,
         reads=reads,
     )
     if ended != DONE:

@@ -11,6 +11,7 @@ import numpy as np
 from aie2 import txn_ops
 from aie2.registers import DMA, Direction
 from aie2.tiles import TileKind, kind
+from aie2.txn_rare_ops import MERGE_SYNC
 from firmware_sim.controller import POLL, TCT_BODY, WAIT
 from firmware_sim.machine import Machine
 from firmware_sim.routes import fabric_of, find, peers
@@ -35,6 +36,8 @@ from firmware_sim.state import (
     tile_index,
     tile_name,
 )
+
+IDLE_REASON = "is idle: no task was pushed to it that is not done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,18 @@ class _Waits:
         """What the stream's op waits for."""
         state = self.machine.state
         op, step = int(state["op"]), int(state["step"])
-        if op >= int(state["ops_size"]) or step not in (WAIT, POLL):
+        if op >= int(state["ops_size"]):
             return None
+        opcode = int(self.machine.kept["ops"]["opcode"][op])
         offset = int(self.machine.kept["ops"]["offset"][op])
         words = self.machine.kept["words"]
+        if opcode == txn_ops.Opcode.MERGE_SYNC:
+            counts = MERGE_SYNC.decode(words[offset + 2 : offset + 3])
+            here = int(self.channels["tokens"].sum())
+            reason = f"waits for {counts['tokens']} tokens of {counts['columns']} columns"
+            return Wait(f"op {op}", f"{reason}, of which {here} are here", ()), []
+        if step not in (WAIT, POLL):
+            return None
         if step == POLL:
             reason = f"polls register 0x{int(words[offset + 2]):x}, which nothing will change"
             return Wait(f"op {op}", f"{reason} any more", ()), []
@@ -186,7 +197,7 @@ class _Waits:
         if phase == HALTED:
             return self._wait(actor, f"has halted at BD {ch['bd']}", [])
         if phase == IDLE or ch["task"] < 0:
-            return self._wait(actor, "is idle: no task was pushed to it that is not done", [])
+            return self._wait(actor, IDLE_REASON, [])
         left = f"(BD {ch['bd']}, {ch['words_left']} words left) "
         if phase == WAIT_HEADER:
             feeders = self.feeders.get(actor, [])

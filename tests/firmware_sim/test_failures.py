@@ -87,8 +87,9 @@ def test_a_partial_fifo_object_waits_for_ever_and_says_for_whom():
 def test_a_wait_without_a_token_says_that_no_task_is_left():
     ops = copy(1024)
     ops[5] = push(S2MM, 0, token=False)
-    with pytest.raises(Stalled, match=r"shim\(0,0\) S2MM 0 is idle: no task was pushed"):
+    with pytest.raises(Stalled, match=r"shim\(0,0\) S2MM 0 is idle: no task was pushed") as stalled:
         run(ops)
+    assert kinds(stalled.value.result) == ["token-never-issued"]
 
 
 def test_a_token_with_an_id_that_has_no_route_never_arrives():
