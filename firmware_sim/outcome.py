@@ -27,6 +27,8 @@ from firmware_sim.waits import IDLE_REASON, Wait, cycles, explain, unfinished
 WATCHDOG_S = 2.0
 """The driver ends a dispatch after this long (xdna-driver, timeout_in_sec)."""
 FOLDING = KINDS[PATCH_NOT_FOLDED].name
+ENDS = frozenset({"hang", "deadlock", "token-never-issued", "watchdog"})
+"""Diagnostics that say how a run came to its end which did not end by itself."""
 
 
 def forget_modelled_cores(machine: Machine, models: CoreModels) -> None:
@@ -179,5 +181,6 @@ def stall_text(machine: Machine, result: Result, ended: int) -> str:
             "array, when the driver's watchdog would have ended it; op "
             f"{machine.state['op']} was being executed"
         )
-    first = next((note for note in result.diagnostics if not note.is_warning), None)
+    mistakes = (note for note in result.diagnostics if not note.is_warning)
+    first = next((note for note in mistakes if note.kind not in ENDS), None)
     return text if first is None else f"{text}; before that: {first}"
