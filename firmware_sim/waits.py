@@ -272,8 +272,10 @@ class _Waits:
         name = tile_name(*divmod(tile, ROWS))
         text = f"waits for lock {index} of {name} {wanted}, which is {held}"
         releasers = self._releasers(lock, waiting)
-        if not releasers and kind(tile % ROWS) is TileKind.CORE:
-            text += "; only the core could change it, and no core model stands in for it"
+        if kind(tile % ROWS) is TileKind.CORE and not releasers:
+            if self.machine.record["core_phase"][0][tile] != IDLE and waiting < CORE_ACTOR:
+                return text, [CORE_ACTOR + tile]
+            text += "; only the core could change it, and no core model will"
         return text, releasers
 
     def _releasers(self, lock: int, waiting: int) -> list[int]:
