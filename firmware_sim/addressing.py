@@ -31,7 +31,7 @@ from firmware_sim.state import (
 NOWHERE = 0
 """Pointer of words that lie in no memory: read as 0, lost when written."""
 PADDING = -1
-"""Pointer of words that the DMA makes itself."""
+"""Pointer of words that the DMA makes itself, which only sending channels do."""
 DDR_ALIAS = 0x80000000
 """Where the NPU also sees DDR: device addresses may come with or without it."""
 
@@ -42,7 +42,7 @@ def place(m: State, channel: int, at: int, limit: int, now: float) -> tuple[int,
     ch = m.channels[channel]
     tile = channel // TILE_CHANNELS
     entry = m.descriptors[tile, ch.bd]
-    if entry.padded:
+    if entry.padded and is_mm2s(channel):
         offset, run = padded_offset(entry, at, limit)
         if run == 0:
             return PADDING, 1

@@ -267,7 +267,7 @@ def copy(m: State, source: int, at: int, sink: int, words: int, now: float) -> N
         else:
             from_, from_run = place(m, source, at, left, now)
         run = min(left, from_run, to_run)
-        if to != NOWHERE:
+        if to > 0:
             if from_ > 0:
                 copy_bytes(to, from_, run * WORD_BYTES)
             elif from_ == PADDING:
