@@ -122,27 +122,37 @@ class Cores:
 
     def __init__(self, machine: Machine, models: CoreModels) -> None:
         self._machine = machine
+        self._models = models
         self._running: dict[int, Generator[Step, None, None]] = {}
         for (column, row), model in models.items():
             if row not in TILE_ROWS or kind(row) is not TileKind.CORE:
                 raise ConfigurationError(f"tile ({column},{row}) is no core: rows 2 to 5 are")
-            steps = model(CoreTile(machine, column, row))
-            if not isinstance(steps, Generator):
-                raise ConfigurationError(
-                    f"the core model of {tile_name(column, row)} is no generator function: it must "
-                    "yield core.acquire(...) or core.wait(...)"
-                )
-            tile = tile_index(column, row)
-            self._running[tile] = steps
-            self._give_slot(tile)
+            self._give_slot(tile_index(column, row))
+            self._begin(column, row, model)
         machine.state["cores"] = len(self._running)
+
+    def restart(self) -> None:
+        """Begin anew, as cores do when a PDI has been loaded."""
+        for (column, row), model in self._models.items():
+            self._begin(column, row, model)
+
+    def _begin(self, column: int, row: int, model: CoreModel) -> None:
+        steps = model(CoreTile(self._machine, column, row))
+        if not isinstance(steps, Generator):
+            raise ConfigurationError(
+                f"the core model of {tile_name(column, row)} is no generator function: it must "
+                "yield core.acquire(...) or core.wait(...)"
+            )
+        tile, record = tile_index(column, row), self._machine.record
+        self._running[tile] = steps
+        record["core_phase"][0][tile] = READY
+        slot = record["core_slot"][0][tile]
+        record["due"][0][slot] = float(self._machine.state["last_op_at"])
 
     def _give_slot(self, tile: int) -> None:
         record, slot = self._machine.record, int(self._machine.state["slots"])
         record["actor"][0][slot] = CORE_ACTOR + tile
-        record["due"][0][slot] = 0.0
         record["core_slot"][0][tile] = slot
-        record["core_phase"][0][tile] = READY
         self._machine.state["slots"] = slot + 1
 
     def resume(self) -> None:

@@ -51,7 +51,7 @@ def drive(
         elif ended == CORE:
             cores.resume()
         elif ended == PYTHON_OP:
-            _carry_out(machine, configuration, reads)
+            _carry_out(machine, configuration, cores, reads)
         else:
             return ended, reads
 
@@ -60,7 +60,9 @@ def _now(machine: Machine) -> float:
     return max(float(machine.state["stop_at"]), float(machine.state["last_op_at"]))
 
 
-def _carry_out(machine: Machine, configuration: Configuration, reads: dict[int, int]) -> None:
+def _carry_out(
+    machine: Machine, configuration: Configuration, cores: Cores, reads: dict[int, int]
+) -> None:
     """The op before the one that the controller stands at."""
     op = machine.kept["ops"][int(machine.state["op"]) - 1]
     words = [int(word) for word in machine.kept["words"][int(op["offset"]) :][:LONGEST]]
@@ -80,6 +82,7 @@ def _carry_out(machine: Machine, configuration: Configuration, reads: dict[int, 
         machine.reset_array()
         replay(machine.record, *writes)
         connect(machine)
+        cores.restart()
         start(machine.record, now)
 
 

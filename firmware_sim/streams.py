@@ -102,7 +102,7 @@ def extent(m: State, source: int) -> tuple[int, float]:
     most, aligned, ready = ch.words_left, ch.words_left, ch.ready_at
     for number in range(route.sinks):
         sink = m.channels[route.sink[number]]
-        room = sink.capacity - sink.held
+        room = max(sink.capacity - sink.held, 0)
         if sink.phase == READY and not (sink.framed and sink.held):
             aligned = min(aligned, max(sink.words_left - sink.held, 0))
             room += sink.words_left
