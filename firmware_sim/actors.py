@@ -10,6 +10,7 @@ from firmware_sim.dma import finish_bd, finish_task, take_header
 from firmware_sim.packets import close_packet
 from firmware_sim.pointers import routes
 from firmware_sim.state import (
+    BETWEEN,
     CHANNELS,
     CONTROL_IN,
     CONTROL_OUT,
@@ -78,8 +79,11 @@ def source_event(m: State, source: int, now: float) -> None:
         end_segment(m, source, now)
     if ch.words_left == 0:
         ch.phase = IDLE
-    if ch.stale:
-        m.reroute = 1
+    if ch.stale and (ch.packet == BETWEEN or not ch.packets):
+        ch.stale = 0
+        ch.route = ch.next_route
+        ch.packets = ch.next_packets
+        ch.packet = BETWEEN if ch.packets else INSIDE
     route = routes(m)[row]
     for number in range(route.sinks):
         sink = m.channels[route.sink[number]]

@@ -86,7 +86,7 @@ def step(m: State, array_at_rest: bool) -> None:
             return
     if m.step == TAKE:
         happened(m, e.OP_STARTED, NONE, m.op, op.opcode, now)
-        if op.opcode == TCT:
+        if op.opcode in (TCT, MERGE_SYNC):
             m.step = WAIT
         else:
             m.step = LAND if op.idle_cost > op.cost else EXECUTE
@@ -104,12 +104,7 @@ def step(m: State, array_at_rest: bool) -> None:
     elif op.opcode == MASK_POLL or op.opcode == MASK_POLL_BUSY:
         if not poll(m, op.offset, now):
             m.step = POLL
-            m.at = NEVER if array_at_rest else now + op.cost
-            return
-    elif op.opcode == MERGE_SYNC:
-        if not merged_tokens(m, op.offset, now):
-            m.step = EXECUTE
-            m.at = NEVER if array_at_rest else now + op.cost
+            m.at = NEVER if array_at_rest else now + max(op.cost, 1.0)
             return
     elif op.opcode == LOAD_PDI or op.opcode == READ_REGS:
         m.python_op = 1
@@ -224,6 +219,8 @@ def wait_fields(words: NDArray, at: int) -> tuple[int, int, int, int, int, int]:
 def tokens_here(m: State, consume: bool, now: float) -> bool:
     """Whether every channel that the current wait names has a token; take one of each if told."""
     at = stream_ops(m)[m.op].offset
+    if stream_ops(m)[m.op].opcode == MERGE_SYNC:
+        return merged_tokens(m, at, consume, now)
     column, row, direction, number, columns, rows = wait_fields(stream_words(m), at)
     if row + rows > ROWS or column + columns > m.columns:
         return False
@@ -246,7 +243,7 @@ def tokens_here(m: State, consume: bool, now: float) -> bool:
 
 
 @compiled
-def merged_tokens(m: State, at: int, now: float) -> bool:
+def merged_tokens(m: State, at: int, consume: bool, now: float) -> bool:
     """Take the tokens that the MERGE_SYNC at word `at` names, if they are all here.
 
     So many tokens in all over so many columns, of whatever tile and channel (aiebu
@@ -260,7 +257,7 @@ def merged_tokens(m: State, at: int, now: float) -> bool:
         here += m.channels[channel].tokens
     if here < wanted:
         return False
-    for channel in range(channels):
+    for channel in range(channels if consume else 0):
         taken = min(wanted, m.channels[channel].tokens)
         if taken:
             wanted -= taken

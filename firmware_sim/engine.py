@@ -53,7 +53,8 @@ def event_loop(m: State, limit: float) -> int:
             m.reroute = 0
             return REROUTE
         full = m.tasks + SLACK > m.log_size
-        if full or (m.events_size and m.events_used + SLACK > m.events_size):
+        full = full or (m.events_size > 0 and m.events_used + SLACK > m.events_size)
+        if full and not m.log_full:
             return ROOM
         slot, at = next_due(m)
         if at == NEVER and m.at == NEVER:

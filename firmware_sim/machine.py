@@ -40,6 +40,8 @@ ARRAY_STATE = (
 """Fields of the record that a reset of the array clears."""
 LOG_ROWS = 8192
 """Rows that a log of tasks or events begins with; it doubles when it is nearly full."""
+LOG_LIMIT = 1 << 22
+"""Rows that are kept at most, some 160 MB of events."""
 
 
 @dataclass
@@ -106,7 +108,10 @@ class Machine:
             self.record[name][0] = fresh.record[name][0]
 
     def make_room(self) -> None:
-        """Double the logs."""
+        """Double the logs, up to `LOG_LIMIT` rows each; what comes then is not kept."""
+        if max(self.kept["log"].size, self.kept["events"].size) >= LOG_LIMIT:
+            self.state["log_full"] = 1
+            return
         self._grow("log", np.zeros(LOG_ROWS, TASK_ROW))
         if self.kept["events"].size:
             self._grow("events", np.zeros(0, EVENT))
@@ -158,6 +163,7 @@ def blank(device: Device, columns: int, costs: Costs) -> Machine:
 def _reset(machine: Machine, costs: Costs) -> None:
     state, channels = machine.state, machine.channels
     for name in (
+        "next_route",
         "slot",
         "task",
         "task_row",

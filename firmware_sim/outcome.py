@@ -149,6 +149,14 @@ def _left_behind(machine: Machine, ended: int) -> tuple[Diagnostic, ...]:
     return tuple(notes)
 
 
+def full_logs(machine: Machine) -> tuple[str, ...]:
+    """A note where a log could not keep everything."""
+    if not machine.state["log_full"]:
+        return ()
+    kept = f"{len(machine.log())} tasks and {len(machine.events())} events"
+    return (f"the run was longer than its logs: they keep the first {kept}",)
+
+
 def _left_in_array(machine: Machine) -> str:
     """Words that came in and found no way out, so that the next run would begin with them."""
     channels = machine.channels

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aie2.switch_registers import INGRESS_FIFO_WORDS, SWITCH_FIFO_WORDS
 from firmware_sim.errors import ConfigurationError
@@ -69,43 +70,72 @@ def fabric_of(machine: Machine) -> Fabric:
 
 
 def connect(machine: Machine) -> list[Route]:
-    """Find all routes and write them into the machine; segments in flight end as they began.
+    """Find all routes and write them into the machine; words in flight go on as they began.
 
     Raises:
         ConfigurationError: a broadcast or a packet's way beyond what there is room for.
     """
     routes = find(fabric_of(machine))
-    old = machine.kept["routes"]
-    table = np.concatenate([old, np.zeros(len(routes), ROUTE)])
-    machine.record["route_of"][0] = NONE
     channels = machine.channels
-    idle = channels["phase"] != MOVING
-    channels["stale"] = ~idle
-    channels["route"][idle & (channels["packets"] == 0)] = NONE
-    channels["holder"][idle] = NONE
-    channels["packets"] = 0
-    channels["fed"] = 0
-    fresh_sinks: dict[int, int] = {}
-    for number, route in enumerate(routes, old.size):
+    inside = (channels["packets"] != 0) & (channels["packet"] != BETWEEN)
+    busy = (channels["phase"] == MOVING) | inside
+    kept = _keep_rows(machine, busy)
+    table = np.concatenate([kept, np.zeros(len(routes), ROUTE)])
+    of = machine.record["route_of"][0]
+    of[:] = channels["next_route"] = NONE
+    channels["next_packets"] = channels["fed"] = 0
+    for number, route in enumerate(routes, kept.size):
         _fill(table[number], route)
-        _point(machine, route, number)
+        of[route.source, slice(None) if route.packet_id is None else route.packet_id] = number
+        channels["next_packets"][route.source] = int(route.packet_id is not None)
+        channels["next_route"][route.source] = number if route.packet_id is None else NONE
+    machine.keep("routes", table)
+    _hand_over(channels, busy)
+    _sinks(machine, routes, inside)
+    _token_ids(machine, routes)
+    _slots(machine, routes)
+    return routes
+
+
+def _keep_rows(machine: Machine, busy: NDArray[np.bool_]) -> NDArray[np.void]:
+    """Rows of the old table that sources still use, which are told their new numbers."""
+    old, rows = machine.kept["routes"], machine.channels["route"]
+    using = busy & (rows != NONE)
+    used, places = np.unique(rows[using], return_inverse=True)
+    rows[using] = places
+    return old[used]
+
+
+def _hand_over(channels: NDArray[np.void], busy: NDArray[np.bool_]) -> None:
+    """Sources that are not busy take their new routes at once; the others when they are done."""
+    idle = ~busy
+    channels["stale"] = busy
+    for now, following in (("route", "next_route"), ("packets", "next_packets")):
+        channels[now][idle] = channels[following][idle]
+    channels["packet"][idle & (channels["packets"] != 0)] = BETWEEN
+    channels["packet"][idle & (channels["packets"] == 0) & (channels["packet"] == BETWEEN)] = INSIDE
+
+
+def _sinks(machine: Machine, routes: list[Route], inside: NDArray[np.bool_]) -> None:
+    """What lies before each sink: who may send to it, and how many words the way holds."""
+    channels, control = machine.channels, machine.record["control"][0]
+    held = channels["holder"] != NONE
+    channels["holder"][~held | ~inside[channels["holder"]]] = NONE
+    capacities: dict[int, int] = {}
+    for route in routes:
         for end in route.sinks:
-            held = INGRESS_FIFO_WORDS + len(end.ports) // 2 * SWITCH_FIFO_WORDS
-            fresh_sinks[end.endpoint] = min(fresh_sinks.get(end.endpoint, RING), held)
+            words = INGRESS_FIFO_WORDS + len(end.ports) // 2 * SWITCH_FIFO_WORDS
+            capacities[end.endpoint] = min(capacities.get(end.endpoint, RING), words)
             channels["fed"][end.endpoint] = 1
             if route.packet_id is None:
                 channels["holder"][end.endpoint] = route.source
             if end.endpoint >= CONTROL_IN:
-                machine.record["control"][0]["keeps_header"][end.endpoint - CONTROL_IN] = int(
-                    route.packet_id is not None and not end.drops_header
-                )
-    machine.keep("routes", table)
-    for endpoint, capacity in fresh_sinks.items():
-        channels["capacity"][endpoint] = capacity
-    _expect_headers(machine)
-    _token_ids(machine, routes)
-    _slots(machine, routes)
-    return routes
+                keeps = route.packet_id is not None and not end.drops_header
+                control["keeps_header"][end.endpoint - CONTROL_IN] = int(keeps)
+    for endpoint, words in capacities.items():
+        channels["capacity"][endpoint] = words
+    between = control["beats"] == 0
+    control["expects"][between] = 1 - control["keeps_header"][between]
 
 
 def _fill(row: np.void, route: Route) -> None:
@@ -125,29 +155,6 @@ def _fill(row: np.void, route: Route) -> None:
     row["arbiter"][: len(arbiters)] = arbiters
     row["sink"][: len(route.sinks)] = [end.endpoint for end in route.sinks]
     row["drop"][: len(route.sinks)] = [end.drops_header for end in route.sinks]
-
-
-def _point(machine: Machine, route: Route, number: int) -> None:
-    of = machine.record["route_of"][0]
-    source = machine.channels[route.source]
-    waits = source["phase"] != MOVING
-    if route.packet_id is not None:
-        source["packets"] = 1
-        of[route.source, route.packet_id] = number
-        if waits and source["position"] == 0:
-            source["packet"], source["route"] = BETWEEN, NONE
-        return
-    of[route.source] = number
-    if waits:
-        source["route"] = number
-        if source["packet"] == BETWEEN:
-            source["packet"] = INSIDE
-
-
-def _expect_headers(machine: Machine) -> None:
-    control = machine.record["control"][0]
-    waiting = control["beats"] == 0
-    control["expects"][waiting] = 1 - control["keeps_header"][waiting]
 
 
 def _token_ids(machine: Machine, routes: list[Route]) -> None:

@@ -47,6 +47,7 @@ from firmware_sim.outcome import (
     all_notes,
     counts_of,
     forget_modelled_cores,
+    full_logs,
     shim_tasks,
     stall_text,
 )
@@ -138,7 +139,7 @@ def simulate(
         met={note.kind: note.times for note in notes} | counts(machine.state),
         tasks=shim_tasks(machine),
         wall_s=wall_s,
-        notes=script.notes,
+        notes=script.notes + full_logs(machine),
         start_column=column,
         events=machine.events() if trace else NO_EVENTS,
         waits=waits,

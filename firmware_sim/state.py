@@ -115,7 +115,9 @@ CHANNEL = np.dtype(
         ("wait_lock", _INT),  # lock that is waited for: tile * LOCK_SLOTS + index, NONE
         # a source
         ("route", _INT),  # row in `routes`, NONE: none (a packet: not yet)
-        ("stale", _INT),  # 1: routes changed while it moved words
+        ("stale", _INT),  # 1: routes changed while it moved words; what it has then:
+        ("next_route", _INT),
+        ("next_packets", _INT),
         ("packets", _INT),  # 1: its stream is switched by packet
         ("packet", _INT),  # BETWEEN, OPENING or INSIDE
         ("header", _INT),  # header word of the packet
@@ -243,6 +245,7 @@ _PROGRESS = [
     ("stop", _INT),  # why the loop returns to Python (`firmware_sim.engine`)
     ("stop_at", _FLOAT),  # cycle of it
     ("stop_tile", _INT),  # tile whose core model is due, PDI that is to be loaded
+    ("log_full", _INT),  # 1: a log has as many rows as are kept at most
     ("live", _INT),  # 0 while the configuration is loaded
     ("patching", _INT),  # 1 during a DDR patch
     ("python_op", _INT),  # 1: the op is Python's to carry out
