@@ -20,6 +20,10 @@ class Bits(NamedTuple):
     mask: int
     sign: int
 
+    def of(self, word: int) -> int:
+        """Value of an unsigned field in its word; for Python, where no table is at hand."""
+        return word >> self.shift & self.mask
+
 
 def bits(layout: Layout, name: str) -> Bits:
     """Field `name` of `layout`, as the compiled reader wants it."""

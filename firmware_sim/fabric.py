@@ -24,6 +24,7 @@ from aie2.registers import (
     SwitchMap,
 )
 from aie2.tiles import TileKind, kind
+from firmware_sim.bits import bits
 from firmware_sim.state import (
     ARBITERS,
     CONTROL_IN,
@@ -53,6 +54,12 @@ OPPOSITE = {
 """Bundle that a master port leads to, and where that tile lies."""
 SLAVE_MASK = 0x1F
 """Bits of a circuit master's configuration that name the slave port."""
+MASTER_ENABLE, MASTER_CONFIG = bits(SWITCH_MASTER, "enable"), bits(SWITCH_MASTER, "config")
+MASTER_BY_PACKET = bits(SWITCH_MASTER, "packet_enable")
+MASTER_DROPS = bits(SWITCH_MASTER, "drop_header")
+SLAVE_ENABLE, SLAVE_BY_PACKET = bits(SWITCH_SLAVE, "enable"), bits(SWITCH_SLAVE, "packet_enable")
+SLOT_ENABLE = bits(SWITCH_SLOT, "enable")
+SLOT_FIELDS = tuple(bits(SWITCH_SLOT, name) for name in ("id", "mask", "msel", "arbiter"))
 CONTROLLER = -2
 """Endpoint of a stream that ends at the controller."""
 NOTHING = -3
@@ -120,9 +127,9 @@ class Fabric:
     def _map(self, row: int) -> SwitchMap:
         return SWITCHES[kind(row)]
 
-    def _word(self, column: int, row: int, offset: int) -> list[int]:
+    def _word(self, column: int, row: int, offset: int) -> int:
         place = (offset - self._map(row).master_base) // 4
-        return [int(self._switch[tile_index(column, row), place])]
+        return int(self._switch[tile_index(column, row), place])
 
     def masters(self, column: int, row: int) -> list[Master]:
         """Enabled outputs of a tile's switch."""
@@ -136,26 +143,22 @@ class Fabric:
             for number in range(count):
                 offset = switch.master_base + switch.port_stride * (first + number)
                 word = self._word(column, row, offset)
-                if not word[0]:
-                    continue
-                fields = SWITCH_MASTER.decode(word)
-                if fields["enable"]:
-                    config = fields["config"]
+                if MASTER_ENABLE.of(word):
+                    config = MASTER_CONFIG.of(word)
                     yield Master(
                         Port(column, row, bundle, number),
-                        bool(fields["packet_enable"]),
+                        MASTER_BY_PACKET.of(word) != 0,
                         config & SLAVE_MASK,
                         config & (ARBITERS - 1),
                         config >> 3,
-                        bool(fields["drop_header"]),
+                        MASTER_DROPS.of(word) != 0,
                     )
 
     def slave_mode(self, column: int, row: int, index: int) -> tuple[bool, bool]:
         """(enabled, by packet) of a slave port, by its index in the switch."""
         switch = self._map(row)
         word = self._word(column, row, switch.slave_base + switch.port_stride * index)
-        fields = SWITCH_SLAVE.decode(word)
-        return bool(fields["enable"]), bool(fields["packet_enable"])
+        return SLAVE_ENABLE.of(word) != 0, SLAVE_BY_PACKET.of(word) != 0
 
     def slots(self, column: int, row: int, index: int) -> list[Slot]:
         """Packet rules of a slave port, in the order in which they are tried."""
@@ -163,9 +166,9 @@ class Fabric:
         found: list[Slot] = []
         for slot in range(switch.slots):
             offset = switch.slot_base + switch.slot_port_stride * index + 4 * slot
-            fields = SWITCH_SLOT.decode(self._word(column, row, offset))
-            if fields["enable"]:
-                found.append(Slot(fields["id"], fields["mask"], fields["msel"], fields["arbiter"]))
+            word = self._word(column, row, offset)
+            if SLOT_ENABLE.of(word):
+                found.append(Slot(*(field.of(word) for field in SLOT_FIELDS)))
         return found
 
     def slave_index(self, port: Port) -> int | None:

@@ -15,7 +15,10 @@ from firmware_sim.inputs import TOO_MANY
 from firmware_sim.machine import Machine
 from firmware_sim.result import TASK, Counts, Result
 from firmware_sim.state import (
+    CHANNEL_SLOTS,
     READY,
+    ROWS,
+    TILE_CHANNELS,
     channel_id,
     channel_name,
     channel_of,
@@ -76,9 +79,9 @@ def shim_tasks(machine: Machine) -> NDArray[np.void]:
     """Shim tasks in the order in which they were taken up, as records of `TASK`."""
     log = machine.log()
     tasks = np.zeros(log.size, TASK)
-    where = np.array([channel_of(number) for number in log["channel"]], np.int64).reshape(-1, 4)
-    for place, name in enumerate(("column", "row", "direction", "channel")):
-        tasks[name] = where[:, place]
+    tile, place = np.divmod(log["channel"], TILE_CHANNELS)
+    tasks["column"], tasks["row"] = np.divmod(tile, ROWS)
+    tasks["direction"], tasks["channel"] = np.divmod(place, CHANNEL_SLOTS)
     for name in ("started", "finished", "words"):
         tasks[name] = log[name]
     return tasks
