@@ -7,7 +7,7 @@ from firmware_sim.bd_registers import is_mm2s
 from firmware_sim.compiled import compiled
 from firmware_sim.control_packets import next_answer, take_control_words
 from firmware_sim.dma import finish_bd, finish_task, take_header
-from firmware_sim.packets import close_packet
+from firmware_sim.packets import close_packet, last_of
 from firmware_sim.pointers import routes
 from firmware_sim.state import (
     BETWEEN,
@@ -72,7 +72,7 @@ def source_event(m: State, source: int, now: float) -> None:
         ch.pushing = 0
         ch.phase = READY
         ch.packet = INSIDE
-        if ch.words_left == 0 and ch.packets:
+        if ch.words_left == 0 and ch.packets and last_of(m, source):
             close_packet(m, source, now)
             wake_blocked(m, now)
     else:

@@ -34,6 +34,14 @@ def makes_header(m: State, source: int) -> bool:
 
 
 @compiled
+def last_of(m: State, source: int) -> bool:
+    """Whether what a source sends now ends with TLAST."""
+    if source >= CHANNELS:
+        return True
+    return m.descriptors[source // TILE_CHANNELS, m.channels[source].bd].last == 1
+
+
+@compiled
 def open_packet(m: State, source: int, now: float) -> bool:
     """Choose the route of a source's next packet and take its arbiters; False: one is not free."""
     ch = m.channels[source]
@@ -80,7 +88,10 @@ def push_header(m: State, source: int) -> bool:
     alone = not made and ch.words_left == 1
     for number in range(route.sinks):
         if not route.drop[number]:
-            append(m, route.sink[number], ch.header, alone, NONE)
+            owner = source if alone and source < CHANNELS else NONE
+            append(m, route.sink[number], ch.header, alone and last_of(m, source), owner)
+            if owner != NONE:
+                ch.pending += 1
     if not made:
         ch.words_left -= 1
         ch.moved += 1

@@ -17,7 +17,7 @@ from firmware_sim.addressing import NOWHERE, PADDING, pad_word, place, read_word
 from firmware_sim.bd_registers import WORD_BYTES, is_shim
 from firmware_sim.compiled import compiled
 from firmware_sim.events import happened
-from firmware_sim.packets import close_packet, open_packet, push_header
+from firmware_sim.packets import close_packet, last_of, open_packet, push_header
 from firmware_sim.pointers import copy_bytes, routes, words_at
 from firmware_sim.rings import append, frame_length, take
 from firmware_sim.state import (
@@ -207,14 +207,6 @@ def advance(m: State, source: int, words: int) -> None:
     else:
         for _ in range(words):
             take(m, source)
-
-
-@compiled
-def last_of(m: State, source: int) -> bool:
-    """Whether what a source sends now ends with TLAST."""
-    if source >= CHANNELS:
-        return True
-    return m.descriptors[source // TILE_CHANNELS, m.channels[source].bd].last == 1
 
 
 @compiled
