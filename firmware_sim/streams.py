@@ -50,8 +50,8 @@ def schedule(m: State, actor: int, at: float) -> None:
 def kick_source(m: State, source: int, now: float) -> None:
     """Let a source that is ready begin a segment, or say when it can; if neither, it waits."""
     ch = m.channels[source]
-    if ch.phase != READY or (ch.route == NONE and not ch.packets):
-        return
+    if m.reroute or ch.phase != READY or (ch.route == NONE and not ch.packets):
+        return  # nothing begins while routes are to be found
     if ch.packet != INSIDE:
         begin_packet(m, source, now)
         return
