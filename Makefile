@@ -4,10 +4,10 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test lint bench clean
+.PHONY: help setup run test lint bench bench-linear clean
 
 help:  ## list these targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 setup: $(STAMP)  ## make .venv with everything in it
 
@@ -31,6 +31,9 @@ lint: setup
 
 bench: setup  ## speed, as ratios to memcpy
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-disable-gc
+
+bench-linear: setup  ## cost of simulating from 100 to 1,000,000 BDs, and its plot
+	$(BIN)/python benchmarks/linear.py
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

@@ -67,6 +67,10 @@ class Blob:
         part = self.part(at, record.size_bytes, record.name)
         return {name: part.number(*place, record.name) for name, place in record.fields.items()}
 
+    def records(self, record: Record, count: int) -> list[dict[str, int]]:
+        """Every field of `count` records that begin at byte 0."""
+        return [self.record(record, number * record.size_bytes) for number in range(count)]
+
     def text(self, at: int, what: str, size_bytes: int | None = None) -> str:
         """Text from byte `at` to the first zero byte, or to the end of a field of `size_bytes`."""
         if size_bytes is not None:

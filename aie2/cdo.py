@@ -105,6 +105,12 @@ def register_writes(cdo: Cdo) -> Writes:
     return np.concatenate(addresses), np.concatenate(values), np.concatenate(masks)
 
 
+def header(words: list[int]) -> bytes:
+    """A header's bytes from its first four words, with their checksum."""
+    checksum = ~sum(words) & WORD_MAX
+    return np.array([*words, checksum], "<u4").tobytes()
+
+
 def _words(data: bytes) -> list[int]:
     if len(data) % WORD_BYTES or len(data) < HEADER_WORDS * WORD_BYTES:
         raise CdoError(

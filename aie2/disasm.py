@@ -18,6 +18,7 @@ from aie2.tiles import ROWS, kind, split
 from aie2.txn import (
     HEADER_WORDS,
     BlockWrite,
+    Custom134,
     DdrPatch,
     MaskPoll,
     MaskPollBusy,
@@ -153,6 +154,9 @@ def _text(op: Op) -> str:
                 f"{op.columns} x {op.rows} tiles from " if (op.columns, op.rows) != (1, 1) else ""
             )
             return f"token of {tiles}({op.column},{op.row}) {op.direction.name} {op.channel}"
+        case Custom134():
+            words = "".join(f" {_hex(word)}" for word in op.payload)
+            return f"unknown, of {op.to_words()[1]} bytes:{words or ' no payload'}"
     return ", ".join(f"{name} {value}" for name, value in asdict(op).items())
 
 

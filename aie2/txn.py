@@ -39,6 +39,7 @@ from aie2.txn_ops import (
 )
 from aie2.txn_rare_ops import (
     CreateScratchpad,
+    Custom134,
     LoadPdi,
     LoadPmStart,
     MergeSync,
@@ -66,6 +67,7 @@ __all__ = [
     "WRITE_WORDS",
     "BlockWrite",
     "CreateScratchpad",
+    "Custom134",
     "DdrPatch",
     "Header",
     "LoadPdi",

@@ -57,6 +57,7 @@ class Opcode(IntEnum):
     READ_REGS = 130
     RECORD_TIMER = 131
     MERGE_SYNC = 132
+    CUSTOM_134 = 134
     LOAD_PM_END_INTERNAL = 200
 
 
@@ -80,6 +81,11 @@ TCT = layout(
 def split64(value: int) -> list[int]:
     """Low and high word of a 64-bit value; a value that does not fit gives an unfit high word."""
     return [value & WORD_MAX, value >> 32]
+
+
+def padded(words: list[int], size_bytes: int, most_words: int) -> list[int]:
+    """`words` with zeros after them up to a size, which `aie2.txn.encode` checks after it."""
+    return words + [0] * (min(size_bytes // WORD_BYTES, most_words) - len(words))
 
 
 def join64(words: Sequence[int]) -> int:
@@ -136,7 +142,7 @@ class _Masked(Op):
     def to_words(self) -> list[int]:
         """See `Op`."""
         words = [self.opcode, 0, self.address, 0, self.value, self.mask, self.size_bytes]
-        return words + [0] * (self.size_bytes // WORD_BYTES - len(words))
+        return padded(words, self.size_bytes, MASK_POLL_WORDS)
 
 
 @dataclass(frozen=True, slots=True)

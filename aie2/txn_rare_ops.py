@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ops of an instruction stream that neither write registers nor wait for tokens.
 
-No gather needs them; they are read so that any stream of mlir-aie or AMD can be, and written so
-that it comes out as it was. Facts: as in `aie2.txn_ops`; LOAD_PM_START, READ_REGS, RECORD_TIMER and
-MERGE_SYNC are aiebu's.
+No gather needs them; they are read so that any stream of mlir-aie or AMD can be. One of mlir-aie's
+is written as it was; AMD's have words that nobody set, which are written as zeros. Facts: as in
+`aie2.txn_ops`; LOAD_PM_START, READ_REGS, RECORD_TIMER and MERGE_SYNC are aiebu's, the longer
+MERGE_SYNC and CUSTOM_134 are in streams of AMD's overlays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from aie2.fields import WORD_BYTES
-from aie2.txn_ops import Op, Opcode, join64, layout, split64
+from aie2.txn_ops import Op, Opcode, join64, layout, padded, split64
 
 PREEMPT = layout("PREEMPT", (0, "opcode", 7, 0), (0, "level", 15, 8))
 LOADPDI = layout("LOADPDI", (0, "opcode", 7, 0), (0, "pdi_id", 31, 16), (1, "size_bytes", 31, 0))
@@ -32,6 +33,10 @@ UPDATE_REG = layout(
     (2, "address", 31, 0),
 )
 MERGE_SYNC = layout("MERGE_SYNC", (0, "tokens", 7, 0), (0, "columns", 15, 8))
+MERGE_SYNC_WORDS = 3
+"""As aiebu writes it; AMD's overlays have one padded to 4."""
+CUSTOM_HEADER_WORDS = 2
+"""Opcode and size of an op that is known by nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +199,44 @@ class RecordTimer(Op):
 
 @dataclass(frozen=True, slots=True)
 class MergeSync(Op):
-    """Wait for `tokens` tokens from each of `columns` columns."""
+    """Wait for `tokens` tokens from each of `columns` columns.
+
+    `size_bytes` is 12, or 16 in streams of AMD's overlays.
+    """
 
     opcode: ClassVar[Opcode] = Opcode.MERGE_SYNC
     tokens: int
     columns: int
+    size_bytes: int = MERGE_SYNC_WORDS * WORD_BYTES
 
     @classmethod
     def from_words(cls, words: Sequence[int]) -> Self:
         """See `Op`."""
-        return cls(**MERGE_SYNC.decode(words[2:]))
+        return cls(**MERGE_SYNC.decode(words[2:MERGE_SYNC_WORDS]), size_bytes=words[1])
 
     def to_words(self) -> list[int]:
         """See `Op`."""
         counts = MERGE_SYNC.encode(tokens=self.tokens, columns=self.columns)
-        return [self.opcode, 3 * WORD_BYTES, *counts.tolist()]
+        words = [self.opcode, self.size_bytes, *counts.tolist()]
+        return padded(words, self.size_bytes, MERGE_SYNC_WORDS + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Custom134(Op):
+    """Nobody has published what; its size is known, so it can be stepped over.
+
+    AMD's overlays number theirs from 0 and put one between phases, like a RECORD_TIMER.
+    """
+
+    opcode: ClassVar[Opcode] = Opcode.CUSTOM_134
+    payload: tuple[int, ...]
+
+    @classmethod
+    def from_words(cls, words: Sequence[int]) -> Self:
+        """See `Op`."""
+        return cls(tuple(words[CUSTOM_HEADER_WORDS:]))
+
+    def to_words(self) -> list[int]:
+        """See `Op`."""
+        size_bytes = (CUSTOM_HEADER_WORDS + len(self.payload)) * WORD_BYTES
+        return [self.opcode, size_bytes, *self.payload]

@@ -33,7 +33,10 @@ from aie2.txn_ops import (
     Write,
 )
 from aie2.txn_rare_ops import (
+    CUSTOM_HEADER_WORDS,
+    MERGE_SYNC_WORDS,
     CreateScratchpad,
+    Custom134,
     LoadPdi,
     LoadPmStart,
     MergeSync,
@@ -88,7 +91,8 @@ _CUSTOM = (
     OpSpec(Tct, TCT_WORDS, TCT_WORDS, size_word=1),
     OpSpec(ReadRegs, 4, ANY, size_word=1, step_words=2),
     OpSpec(RecordTimer, 3, 3, size_word=1),
-    OpSpec(MergeSync, 3, 3, size_word=1),
+    OpSpec(MergeSync, MERGE_SYNC_WORDS, MERGE_SYNC_WORDS + 1, size_word=1),
+    OpSpec(Custom134, CUSTOM_HEADER_WORDS, ANY, size_word=1),
 )
 
 SPECS = (

@@ -8,6 +8,7 @@ src/runtime_src/core/include/xrt/detail/xclbin.h and tools/xclbinutil/SectionAIE
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -182,14 +183,23 @@ def read(source: bytes | bytearray | memoryview | str | os.PathLike[str]) -> Xcl
 
 def _sections(blob: Blob, count: int) -> tuple[Section, ...]:
     table = blob.part(HEADER.size_bytes, count * SECTION.size_bytes, f"table of {count} sections")
+    headers = table.records(SECTION, count)
+    _check_apart(blob, "sections", (fields["size"] for fields in headers))
     sections: list[Section] = []
-    for number in range(count):
+    for number, fields in enumerate(headers):
         at = number * SECTION.size_bytes
-        fields = table.record(SECTION, at)
         name = table.text(at + SECTION_NAME_BYTE, "section name", SECTION_NAME_BYTES)
         data = blob.take(fields["offset"], fields["size"], f"section {number}")
         sections.append(Section(fields["kind"], name, fields["offset"], data))
     return tuple(sections)
+
+
+def _check_apart(blob: Blob, what: str, sizes_bytes: Iterable[int]) -> None:
+    """Refuse parts that overlap: a small file could otherwise ask for any amount of memory."""
+    total_bytes = sum(sizes_bytes)
+    if total_bytes > len(blob.data):
+        sentence = f"its {what} have {total_bytes} bytes in all, of {len(blob.data)} that there are"
+        raise blob.fail(f"{sentence}; the file is corrupt", 0)
 
 
 def _blob_of(sections: tuple[Section, ...], kind: SectionKind) -> Blob:
@@ -207,6 +217,12 @@ def _partition(blob: Blob) -> Partition:
     pdis = blob.part(
         fields["pdi_offset"], fields["pdi_count"] * PDI.size_bytes, "table of device images"
     )
+    entries = pdis.records(PDI, fields["pdi_count"])
+    _check_apart(blob, "device images", (entry["size"] for entry in entries))
+    _check_apart(blob, "CDO groups", (_groups_bytes(entry) for entry in entries))
+    groups = [_groups(blob, entry) for entry in entries]
+    kernels = (group["kernel_count"] for each in groups for group in each)
+    _check_apart(blob, "kernel ids", (KERNEL_ID_BYTES * count for count in kernels))
     return Partition(
         name=blob.text(fields["name"], "partition name"),
         column_width=fields["column_width"],
@@ -214,28 +230,33 @@ def _partition(blob: Blob) -> Partition:
             fields["start_offset"], START_COLUMN_BYTES, fields["start_count"], "start columns"
         ),
         operations_per_cycle=fields["operations_per_cycle"],
-        pdis=tuple(_pdi(blob, pdis, number) for number in range(fields["pdi_count"])),
+        pdis=tuple(_pdi(blob, pdis, number, each) for number, each in enumerate(groups)),
     )
 
 
-def _pdi(blob: Blob, table: Blob, number: int) -> PdiEntry:
+def _groups_bytes(entry: dict[str, int]) -> int:
+    return entry["group_count"] * GROUP.size_bytes
+
+
+def _groups(blob: Blob, entry: dict[str, int]) -> list[dict[str, int]]:
+    """CDO groups of a PDI entry."""
+    table = blob.part(entry["group_offset"], _groups_bytes(entry), "table of CDO groups")
+    return table.records(GROUP, entry["group_count"])
+
+
+def _pdi(blob: Blob, table: Blob, number: int, groups: list[dict[str, int]]) -> PdiEntry:
     at = number * PDI.size_bytes
     fields = table.record(PDI, at)
-    groups_bytes = fields["group_count"] * GROUP.size_bytes
-    groups = blob.part(fields["group_offset"], groups_bytes, "table of CDO groups")
     kernel_ids: list[int] = []
-    pdi_ids: list[int] = []
-    for start in range(0, groups_bytes, GROUP.size_bytes):
-        group = groups.record(GROUP, start)
+    for group in groups:
         kernel_ids += blob.numbers(
             group["kernel_offset"], KERNEL_ID_BYTES, group["kernel_count"], "kernel ids"
         )
-        pdi_ids.append(group["pdi_id"])
     return PdiEntry(
         uuid=UUID(bytes=table.take(at, UUID_BYTES, "uuid")),
         image=blob.take(fields["offset"], fields["size"], f"device image {number}"),
         kernel_ids=tuple(kernel_ids),
-        pdi_ids=tuple(pdi_ids),
+        pdi_ids=tuple(group["pdi_id"] for group in groups),
     )
 
 

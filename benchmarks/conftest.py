@@ -46,6 +46,18 @@ def against_memcpy(benchmark, request):
     return measure
 
 
+@pytest.fixture
+def say(benchmark, request):
+    """Call with named figures: they go into `extra_info` and under the table of ratios."""
+
+    def note(**figures):
+        benchmark.extra_info.update(figures)
+        shown = "  ".join(f"{name} {value:,.4g}" for name, value in figures.items())
+        request.config.stash.setdefault(lines, []).append(f"{'':6}{shown}")
+
+    return note
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Print the ratios that this run measured."""
     measured = config.stash.get(lines, [])

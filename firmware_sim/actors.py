@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from firmware_sim import events as e
 from firmware_sim.bd_registers import is_mm2s
 from firmware_sim.compiled import compiled
 from firmware_sim.control_packets import next_answer, take_control_words
 from firmware_sim.dma import finish_bd, finish_task, take_header
-from firmware_sim.packets import close_packet, last_of
+from firmware_sim.events import happened
+from firmware_sim.packets import close_packet, last_of, makes_header
 from firmware_sim.pointers import routes
 from firmware_sim.state import (
     BETWEEN,
@@ -72,6 +74,8 @@ def source_event(m: State, source: int, now: float) -> None:
         ch.pushing = 0
         ch.phase = READY
         ch.packet = INSIDE
+        if not makes_header(m, source):
+            happened(m, e.MOVE_ENDED, source, 1, source, now)
         if ch.words_left == 0 and ch.packets and last_of(m, source):
             close_packet(m, source, now)
             wake_blocked(m, now)

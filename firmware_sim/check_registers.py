@@ -7,8 +7,9 @@ design without running it and must not wait for the engine to be compiled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ from aie2.registers import (
     Direction,
 )
 from aie2.tiles import COLUMN_SHIFT, OFFSET_MASK, ROW_MASK, ROW_SHIFT, TileKind, kind
+from firmware_sim.configure import Configuration
+from firmware_sim.errors import ConfigurationError
 from firmware_sim.mmio import (
     BD,
     CORE_ENABLE,
@@ -242,6 +245,33 @@ def read_registers(columns: int, writes: Writes) -> Registers:
     program &= (offset < PROGRAM_MEMORY + PROGRAM_MEMORY_BYTES) & (tile % ROWS > 1)
     found.program_bytes = _bytes_by_tile(tile[program], addresses[program])
     return found
+
+
+MOST_COLUMNS = TILES // ROWS
+"""Columns of the widest device."""
+
+
+def registers_of(configuration: Configuration) -> Registers:
+    """The registers that a configuration leaves.
+
+    Raises:
+        ConfigurationError: wider than any device.
+    """
+    if not 1 <= configuration.columns <= MOST_COLUMNS:
+        raise ConfigurationError(
+            f"the design is {configuration.columns} columns wide; devices have 1 to {MOST_COLUMNS}"
+        )
+    writes = configuration.addresses, configuration.values, configuration.masks
+    return read_registers(configuration.columns, writes)
+
+
+def loadable(configuration: Configuration) -> dict[int, Callable[[], Registers]]:
+    """The registers that each further configuration leaves, when asked for; by PDI id."""
+    columns = configuration.columns
+    return {
+        pdi: partial(read_registers, columns, writes)
+        for pdi, writes in configuration.others.items()
+    }
 
 
 def _write(

@@ -7,46 +7,31 @@ once, so that long streams cost little.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aie2 import txn
-from aie2.fields import WORD_BYTES
 from aie2.txn import Opcode
 from aie2.txn_ops import (
     ADDRESS_WORD,
-    BLOCK_BYTES_WORD,
     DDR_PATCH_ADDRESS_WORD,
-    MASK_WORD,
-    VALUE_WORD,
 )
-from aie2.txn_rare_ops import LOADPDI, MERGE_SYNC, UPDATE_REG
 from firmware_sim.check_bds import Descriptors, describe
-from firmware_sim.check_registers import ALL_BITS, Ints, Places, Registers, classify
-from firmware_sim.mmio import BD, CTRL, LOCK, MUX, QUEUE, SWITCH
-from firmware_sim.state import BD_SLOTS, BD_WORDS, TILE_CHANNELS, TILES
-
-(
-    LOADED,
+from firmware_sim.check_ops import (
     DESCRIBED,
-    PATCHED,
-    PUSHED,
-    CONTROLLED,
-    LOCKED,
-    SWITCHED,
-    MUXED,
-    WAITED,
-    POLLED,
-    MERGED,
-    UPDATED,
-) = range(12)
-"""What an event is: a configuration was loaded, a BD written, patched or pushed, a control, lock,
-switch or mux register written, or the controller waits."""
+    events_of_ops,
+    events_of_words,
+    events_table,
+    expand,
+)
+from firmware_sim.check_registers import ALL_BITS, Ints, Places, Registers, classify
+from firmware_sim.mmio import BD
+from firmware_sim.state import BD_SLOTS, BD_WORDS, NONE, TILES
 
 
 class Event(NamedTuple):
@@ -55,11 +40,15 @@ class Event(NamedTuple):
     op: int
     what: int
     where: int
-    """Tile, channel (PUSHED, CONTROLLED) or address (POLLED)."""
+    """Tile; channel (PUSHED, CONTROLLED; POLLED, NONE: no status); tile * BD_SLOTS + BD (PATCHED,
+    NONE: no address word of a BD)."""
     number: int
-    """Row in `bds`, switch word, lock; argument of a patch; PDI id."""
+    """Row in `bds`, switch word, lock; argument of a patch; PDI id; address (POLLED)."""
     value: int
+    """Value, offset of a patch, first word of a token wait's body, epoch (LOADED; NONE: no such
+    PDI)."""
     mask: int
+    """Mask, address of a patch, second word of a token wait's body."""
 
 
 class Accesses(NamedTuple):
@@ -81,92 +70,12 @@ class Stream:
     offsets: Ints
     bds: Descriptors
     """BDs that the configuration has, then those that the stream writes, as each write left it."""
-    written: Ints
-    """Op that wrote each of them, -1: the configuration."""
+    configured: int
+    """How many of them are the configurations'."""
     events: list[Event]
     accesses: Accesses
-
-
-def _expand(
-    words: NDArray[np.uint32], opcodes: NDArray[np.uint8], offsets: Ints
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """(op, address, value, mask) of every register word that the stream writes, in order."""
-    writes = np.isin(opcodes, (Opcode.WRITE, Opcode.MASKWRITE, Opcode.BLOCKWRITE))
-    ops = np.flatnonzero(writes)
-    at, kinds = offsets[ops], opcodes[ops]
-    block = kinds == Opcode.BLOCKWRITE
-    wide = words.astype(np.int64)
-    block_words = wide[at + BLOCK_BYTES_WORD] // WORD_BYTES - txn.BLOCK_WRITE_HEADER_WORDS
-    counts = np.where(block, block_words, 1)
-    begins = np.cumsum(counts) - counts
-    index = np.arange(int(counts.sum())) - np.repeat(begins, counts)
-    payload = np.where(block, txn.BLOCK_WRITE_HEADER_WORDS, VALUE_WORD)
-    value = wide[np.repeat(at + payload, counts) + index]
-    address = np.repeat(wide[at + ADDRESS_WORD], counts) + WORD_BYTES * index
-    masked = kinds == Opcode.MASKWRITE
-    mask = np.full(ops.size, ALL_BITS)
-    mask[masked] = wide[at[masked] + MASK_WORD]
-    return np.repeat(ops, counts), address, value, np.repeat(mask, counts)
-
-
-def _field(layout: Any, name: str, words: Ints, at: Ints) -> Ints:
-    entry = layout.field(name)
-    return words[at + entry.word] >> entry.lsb & entry.mask
-
-
-def _events_of_words(op: Ints, places: Places, value: Ints, mask: Ints) -> list[NDArray[np.int64]]:
-    """Events of single register words: everything but BDs."""
-    tables: list[NDArray[np.int64]] = []
-    for what, code in (
-        (QUEUE, PUSHED),
-        (CTRL, CONTROLLED),
-        (LOCK, LOCKED),
-        (SWITCH, SWITCHED),
-        (MUX, MUXED),
-    ):
-        here = np.flatnonzero(places.what == what)
-        number = places.number[here]
-        where = places.tile[here]
-        if code in (PUSHED, CONTROLLED):
-            where = where * TILE_CHANNELS + number
-        tables.append(_rows(op[here], code, where, number, value[here], mask[here], here))
-    return tables
-
-
-def _rows(op: Ints, code: int, *columns: Any) -> NDArray[np.int64]:
-    """Rows of (op, code, where, number, value, mask, order within the op)."""
-    return np.stack([np.broadcast_to(column, op.shape) for column in (op, code, *columns)], 1)
-
-
-def _events_of_ops(
-    words: Ints, opcodes: NDArray[np.uint8], offsets: Ints
-) -> list[NDArray[np.int64]]:
-    """Events of ops that are no plain register writes."""
-    tables: list[NDArray[np.int64]] = []
-
-    def ops_of(*kinds: Opcode) -> tuple[Ints, Ints]:
-        ops = np.flatnonzero(np.isin(opcodes, kinds))
-        return ops, offsets[ops]
-
-    ops, at = ops_of(Opcode.TCT)
-    tables.append(_rows(ops, WAITED, 0, 0, words[at + 2], words[at + 3], 0))
-    ops, at = ops_of(Opcode.MASKPOLL, Opcode.MASKPOLL_BUSY)
-    polled = words[at + ADDRESS_WORD], 0, words[at + VALUE_WORD], words[at + MASK_WORD]
-    tables.append(_rows(ops, POLLED, *polled, 0))
-    ops, at = ops_of(Opcode.DDR_PATCH)
-    argument = words[at + txn.DDR_PATCH_ARG_WORD]
-    plus = at + txn.DDR_PATCH_ARG_PLUS_WORD
-    offset = words[plus] | words[plus + 1] << 32
-    register = words[at + DDR_PATCH_ADDRESS_WORD]
-    tables.append(_rows(ops, PATCHED, register, argument, offset, 0, 0))
-    ops, at = ops_of(Opcode.UPDATE_REG)
-    tables.append(_rows(ops, UPDATED, _field(UPDATE_REG, "address", words, at), 0, 0, 0, 0))
-    ops, at = ops_of(Opcode.MERGE_SYNC)
-    body = [_field(MERGE_SYNC, name, words, at + 2) for name in ("tokens", "columns")]
-    tables.append(_rows(ops, MERGED, 0, 0, *body, 0))
-    ops, at = ops_of(Opcode.LOADPDI)
-    tables.append(_rows(ops, LOADED, 0, _field(LOADPDI, "pdi_id", words, at), 0, 0, 0))
-    return tables
+    epochs: list[Registers]
+    """The configuration as it begins, then each that the stream loads."""
 
 
 class _Written(NamedTuple):
@@ -233,7 +142,7 @@ def _key(epoch: Ints, tile: Ints, number: Ints) -> Ints:
 
 
 def read_stream(
-    words: NDArray[np.uint32], base: Registers, others: Mapping[int, Registers]
+    words: NDArray[np.uint32], base: Registers, others: Mapping[int, Callable[[], Registers]]
 ) -> Stream:
     """Take a version 0.1 stream apart, for a design that begins as `base`.
 
@@ -241,13 +150,13 @@ def read_stream(
         aie2.errors.TxnError: the stream is truncated or malformed.
     """
     opcodes, offsets = txn.index(words)
-    op, address, value, mask = _expand(words, opcodes, offsets)
+    op, address, value, mask = expand(words, opcodes, offsets)
     places = classify(address, base.columns)
     wide = words.astype(np.int64)
-    tables = _events_of_words(op, places, value, mask)
-    tables += _events_of_ops(wide, opcodes, offsets)
-    loads = tables[-1]
-    epochs = [base, *(others.get(int(pdi), Registers(base.columns)) for pdi in loads[:, 3])]
+    tables = events_of_words(op, places, value, mask)
+    tables += events_of_ops(wide, opcodes, offsets, base.columns)
+    loads, epochs = _loads(tables[-1], others)
+    epochs = [base, *epochs]
     bases, written = _bases(epochs), _written_bds(op, places, value, mask)
     epoch = np.searchsorted(loads[:, 0], written.op)
     all_words = _complete(bases, written, epoch)
@@ -257,22 +166,39 @@ def read_stream(
         all_words,
         base.columns,
     )
-    rows = np.arange(written.op.size) + bases.tile.size
-    tables.append(_rows(written.op, DESCRIBED, written.tile, rows, 0, 0, written.order))
-    starts = np.concatenate([[-1], loads[:, 0]])[bases.epoch]
-    early = _rows(starts, DESCRIBED, bases.tile, np.arange(bases.tile.size), 0, 0, -1)
-    early[:, 6] = np.where(starts < 0, 0, 1)
-    tables.append(early)
     return Stream(
         words,
         txn.read_header(words),
         opcodes,
         offsets,
         bds,
-        np.concatenate([starts, written.op]),
-        _in_order(tables),
+        bases.tile.size,
+        _in_order([*tables, *_descriptions(bases, written, loads[:, 0])]),
         _accesses(wide, opcodes, offsets, op, address, places, base.columns),
+        epochs,
     )
+
+
+def _descriptions(bases: _Bases, written: _Written, loads: Ints) -> list[NDArray[np.int64]]:
+    """DESCRIBED events: those of a configuration come right after it was loaded."""
+    configured = bases.tile.size
+    rows = np.arange(configured + written.op.size)
+    starts = np.concatenate([[NONE], loads])[bases.epoch]
+    early = events_table(starts, DESCRIBED, bases.tile, rows[:configured], 0, 0, 1)
+    later = rows[configured:]
+    return [
+        early,
+        events_table(written.op, DESCRIBED, written.tile, later, 0, 0, written.order),
+    ]
+
+
+def _loads(
+    table: NDArray[np.int64], others: Mapping[int, Callable[[], Registers]]
+) -> tuple[NDArray[np.int64], list[Registers]]:
+    """LOADED events whose PDI is there, and its registers; each event learns its epoch."""
+    known = np.array([int(pdi) in others for pdi in table[:, 3]], bool)
+    table[:, 4] = np.where(known, np.cumsum(known), NONE)
+    return table[known], [others[int(pdi)]() for pdi in table[known, 3]]
 
 
 def _in_order(tables: list[NDArray[np.int64]]) -> list[Event]:

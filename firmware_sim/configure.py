@@ -20,7 +20,10 @@ from firmware_sim.engine import replay
 from firmware_sim.errors import ConfigurationError
 from firmware_sim.machine import Machine, blank
 from firmware_sim.routes import connect
-from firmware_sim.state import channel_of, tile_index
+from firmware_sim.state import EVENT, channel_of, tile_index
+
+TRACE_ROWS = 1 << 16
+"""Events that a trace begins with room for."""
 
 XclbinSource = bytes | str | PathLike[str] | xclbin.Xclbin
 
@@ -80,15 +83,22 @@ def read_configuration(source: XclbinSource | Configuration) -> Configuration:
     )
 
 
-def load(configuration: Configuration, device: Device, costs: Costs) -> Machine:
+def load(
+    configuration: Configuration, device: Device, costs: Costs, *, trace: bool = False
+) -> Machine:
     """A machine that has been configured and waits for its first stream.
+
+    With `trace` it keeps every event, those of the configuration too.
 
     Raises:
         ConfigurationError: more columns than the device has, or routes beyond what there is room
             for.
     """
     machine = blank(device, configuration.columns, costs)
-    replay(machine.record, configuration.addresses, configuration.values, configuration.masks)
+    if trace:
+        machine.keep("events", np.zeros(TRACE_ROWS, EVENT))
+    writes = configuration.addresses, configuration.values, configuration.masks
+    replay(machine.record, *writes, 0.0)
     connect(machine)
     return machine
 

@@ -97,7 +97,7 @@ KINDS = (
     ),
     Kind(
         "bad-address",
-        "{channel} reached address 0x{value:x}, which is in no buffer; the words are lost (a "
+        "{channel} reached address 0x{value:x}, which is in no buffer: the words are lost (a "
         "memtile's or core's channel halts): correct the BD's address, length or steps",
     ),
     Kind(
@@ -259,6 +259,8 @@ class Diagnostic:
         return self.kind in WARNINGS
 
 
+ADDRESS_WINDOW_BITS = 36
+"""Each host buffer has its own window of device addresses: an overrun never hits another."""
 WARNING_CODES = tuple(code for code, kind in enumerate(KINDS) if kind.name in WARNINGS)
 ROOM_FOR_WARNINGS = NOTES_KEPT // 2
 
@@ -315,7 +317,12 @@ def _one(note: Any) -> Diagnostic:
     column, row = divmod(tile, ROWS)
     name = channel_name(channel) if channel >= 0 else ""
     kind = KINDS[int(note["kind"])]
-    text = kind.text.format(channel=name, tile=tile_name(column, row), value=int(note["value"]))
+    value = int(note["value"])
+    text = kind.text.format(channel=name, tile=tile_name(column, row), value=value)
+    argument = (value >> ADDRESS_WINDOW_BITS) - 1
+    if note["kind"] == BAD_ADDRESS and argument >= 0:
+        place = f"host buffer {argument} + 0x{value % (1 << ADDRESS_WINDOW_BITS):x}"
+        text = text.replace(f"address 0x{value:x}", place)
     at, op, times = round(float(note["at"])), int(note["op"]), int(note["times"])
     where = (column, row) if channel >= 0 or "{tile}" in kind.text else None
     return Diagnostic(kind.name, at, op, name, text, times, where)

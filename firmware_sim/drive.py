@@ -80,7 +80,7 @@ def _carry_out(
             return  # firmware skips what is loaded already
         machine.pdi_id = pdi_id
         machine.reset_array()
-        replay(machine.record, *writes)
+        replay(machine.record, *writes, now)
         connect(machine)
         cores.restart()
         start(machine.record, now)

@@ -103,11 +103,11 @@ def start_all(m: State, now: float) -> None:
 
 
 @compiled
-def write_all(m: State, addresses: NDArray, values: NDArray, masks: NDArray) -> None:
+def write_all(m: State, addresses: NDArray, values: NDArray, masks: NDArray, now: float) -> None:
     """Load a configuration: register writes in order, before anything runs."""
     m.live = 0
     for write in range(addresses.size):
-        write32(m, wide(addresses[write]), wide(values[write]), wide(masks[write]), 0.0)
+        write32(m, wide(addresses[write]), wide(values[write]), wide(masks[write]), now)
     m.live = 1
 
 
@@ -119,11 +119,11 @@ def _run(stamp: int) -> Callable[[Any, float], int]:
     return entry
 
 
-def _replay(stamp: int) -> Callable[[Any, NDArray, NDArray, NDArray], None]:
+def _replay(stamp: int) -> Callable[[Any, NDArray, NDArray, NDArray, float], None]:
     @njit(cache=True)
-    def entry(state: Any, addresses: NDArray, values: NDArray, masks: NDArray) -> None:
+    def entry(state: Any, addresses: NDArray, values: NDArray, masks: NDArray, now: float) -> None:
         if stamp:
-            write_all(state[0], addresses, values, masks)
+            write_all(state[0], addresses, values, masks, now)
 
     return entry
 

@@ -31,10 +31,8 @@ from firmware_sim.state import State
     TOKEN_TAKEN,  # actor channel; a tokens left
     OP_STARTED,  # actor NONE; a op, b opcode
     OP_ENDED,  # actor NONE; a op, b opcode
-    CORE_RESUMED,  # actor core
-    CORE_WAITS,  # actor core; a cycles
     REGISTER_WRITTEN,  # actor tile; a address: by a control packet
-) = range(22)
+) = range(20)
 
 
 @compiled

@@ -21,7 +21,7 @@ from firmware_sim.configure import (
     read_configuration,
 )
 from firmware_sim.cores import CoreModels
-from firmware_sim.diagnostics import counts
+from firmware_sim.diagnostics import ADDRESS_WINDOW_BITS, counts
 from firmware_sim.drive import drive
 from firmware_sim.engine import DONE
 from firmware_sim.errors import Stalled
@@ -55,11 +55,7 @@ from firmware_sim.result import Result
 from firmware_sim.state import BUFFER, EVENT
 from firmware_sim.waits import graph
 
-TRACE_ROWS = 1 << 16
-"""Events that a trace begins with room for."""
 NO_EVENTS = np.zeros(0, EVENT)
-ADDRESS_WINDOW_BITS = 36
-"""Each host buffer has its own window of device addresses: an overrun never hits another."""
 
 
 def simulate(
@@ -109,11 +105,9 @@ def simulate(
     configuration = read_configuration(xclbin)
     check_columns(words, configuration)
     column = start_column_of(configuration, target, start_column)
-    machine = load(configuration, target, costs)
+    machine = load(configuration, target, costs, trace=trace)
     arrays = flat(buffers)
     preload(machine, l2 or {})
-    if trace:
-        machine.keep("events", np.zeros(TRACE_ROWS, EVENT))
     machine.state["strict"] = strict
     machine.state["random"] = 0 if jitter_seed is None else 2 * abs(int(jitter_seed)) + 1
     firm = image(firmware)

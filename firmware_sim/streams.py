@@ -17,7 +17,7 @@ from firmware_sim.addressing import NOWHERE, PADDING, pad_word, place, read_word
 from firmware_sim.bd_registers import WORD_BYTES, is_shim
 from firmware_sim.compiled import compiled
 from firmware_sim.events import happened
-from firmware_sim.packets import close_packet, last_of, open_packet, push_header
+from firmware_sim.packets import close_packet, last_of, makes_header, open_packet, push_header
 from firmware_sim.pointers import copy_bytes, routes, words_at
 from firmware_sim.rings import append, frame_length, take
 from firmware_sim.state import (
@@ -91,6 +91,8 @@ def begin_packet(m: State, source: int, now: float) -> None:
     if push_header(m, source):
         ch.phase = MOVING
         ch.pushing = HEADER
+        if not makes_header(m, source):
+            happened(m, e.MOVE_STARTED, source, 1, source, now)
         m.due[ch.slot] = now + m.costs.word
 
 

@@ -24,12 +24,15 @@ from bdgen.runs import runs
 from bdgen.scan import ElementName
 from bdgen.scan import scan as scan_vector
 from firmware_sim.errors import SimulationError
+from host import accuracy, sweeps
 from host import run as runner
 from host import seed as seeds
-from host import sweeps
+from host.check_command import check
 from host.errors import UsageError
+from host.explain_command import explain
 from host.outputs import check_writable, write_whole
 from host.report import plot, show
+from host.sim_command import sim
 from iron_designs.errors import DesignError
 from sparsity.errors import SparsityError
 from sparsity.masks import read_vector
@@ -199,10 +202,26 @@ def seed(
 
 @app.command()
 def calibration(
-    profile: Annotated[str, typer.Option(help="low, central or high")] = "central",
+    profile: Annotated[
+        str, typer.Option(help="low, central or high; --table shows all three")
+    ] = "central",
+    table: Annotated[
+        bool, typer.Option("--table", help="also bandwidths on Phoenix and Strix, in all profiles")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print that table as JSON")] = False,
 ) -> None:
-    """Simulate the published Phoenix micro-benchmarks: measured, simulated, error (Markdown)."""
-    _print(sweeps.markdown(profile).rstrip("\n"))
+    """Simulate what was measured and published: measured, simulated, error (Markdown)."""
+    if not table and not as_json:
+        _print(sweeps.markdown(profile).rstrip("\n"))
+        return
+    with _progress("simulating", accuracy.steps()) as advance:
+        known = accuracy.rows(advance)
+    _print(accuracy.to_json(known) if as_json else accuracy.markdown(known).rstrip("\n"))
+
+
+app.command()(explain)
+app.command()(check)
+app.command()(sim)
 
 
 def _print(text: str) -> None:

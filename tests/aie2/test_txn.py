@@ -38,7 +38,8 @@ OPS = {
     txn.DdrPatch: st.builds(txn.DdrPatch, U32, U64, U64, RESERVED),
     txn.ReadRegs: st.builds(txn.ReadRegs, st.lists(U64, max_size=4).map(tuple)),
     txn.RecordTimer: st.builds(txn.RecordTimer, U32),
-    txn.MergeSync: st.builds(txn.MergeSync, U8, U8),
+    txn.MergeSync: st.builds(txn.MergeSync, U8, U8, st.sampled_from([12, 16])),
+    txn.Custom134: st.builds(txn.Custom134, st.lists(U32, max_size=4).map(tuple)),
 }
 """Every op that can be read, with values up to what its words hold."""
 
@@ -152,6 +153,9 @@ def test_header_words(device: Device, columns: int, first: int, second: int):
         (txn.LoadPmStart(5, 6), [9 | 5 << 8, 6]),
         (txn.RecordTimer(9), [131, 12, 9]),
         (txn.MergeSync(4, 8), [132, 12, 4 | 8 << 8]),
+        (txn.MergeSync(16, 4, size_bytes=16), [132, 16, 16 | 4 << 8, 0]),
+        (txn.Custom134((7,)), [134, 12, 7]),
+        (txn.Custom134(()), [134, 8]),
         (txn.ReadRegs((1 << 32, 2)), [130, 32, 2, 0, 0, 1, 2, 0]),
     ],
     ids=lambda value: type(value).__name__,
@@ -199,6 +203,16 @@ def test_padding_that_amd_leaves_uninitialised_is_ignored():
     stream[offsets[1] + 7] = 0x7265706F
     stream[offsets[2] + 2 : offsets[2] + 6] = [1, 2, 3, 4]
     assert txn.decode(stream).ops == (*ops[:2], txn.DdrPatch(4, 1, 2, (1, 2, 3, 4)), ops[3])
+
+
+def test_ops_of_two_sizes_and_of_any_come_back_byte_for_byte():
+    """As they stand in the middle of AMD's streams."""
+    ops = [[132, 16, 16 | 4 << 8, 0], [134, 12, 0], [132, 12, 8 | 4 << 8], [134, 20, 1, 2, 3], [5]]
+    stream = [word for op in ops for word in op]
+    head = [0x06040100, 0x00000104, len(ops), 16 + 4 * len(stream)]
+    data = np.array([*head, *stream], "<u4").tobytes()
+    assert txn.encode(txn.decode(data)) == data
+    assert txn.index(data)[1].tolist() == [4, 8, 11, 14, 19]
 
 
 def test_positions_that_emitters_fill_in():

@@ -174,6 +174,24 @@ def test_bad_headers(data: bytes, offset: int, sentence: str):
             (0, 16),
             "READ_REGS states 2 addresses, which its size does not agree with",
         ),
+        (
+            [132, 20, 0, 0, 0],
+            1,
+            (0, 16),
+            "MERGE_SYNC states a size of 20 bytes; it can be 12 to 16 in steps of 4",
+        ),
+        (
+            [134, 4],
+            1,
+            (0, 16),
+            "CUSTOM_134 states a size of 4 bytes; it can be 8 or more in steps of 4",
+        ),
+        (
+            [134, 12],
+            1,
+            (0, 16),
+            "CUSTOM_134 needs 12 bytes and 8 are left; the stream is truncated",
+        ),
         ([*WRITE], 2, (1, 40), "the stream ends here, but its header states more ops"),
         (
             [*WRITE, *WRITE],
@@ -210,6 +228,19 @@ def test_ops_without_a_known_layout_are_refused(opcode: int):
         (
             txn.MaskWrite(0, 0, 0, 24),
             "MASKWRITE states a size of 24 bytes; it can be 28 to 32 in steps of 4",
+        ),
+        (
+            txn.MaskWrite(0, 0, 0, 0xFFFFFFFC),
+            "MASKWRITE states a size of 4294967292 bytes; it can be 28 to 32 in steps of 4",
+        ),
+        (txn.MaskPoll(0, 0, 0, -4), "word 6 of MASKPOLL would be -0x4, which does not fit 32 bits"),
+        (
+            txn.MergeSync(1, 1, 0x80000000),
+            "MERGE_SYNC states a size of 2147483648 bytes; it can be 12 to 16 in steps of 4",
+        ),
+        (
+            txn.MergeSync(1, 1, 8),
+            "MERGE_SYNC states a size of 8 bytes; it can be 12 to 16 in steps of 4",
         ),
         (
             txn.MaskPoll(0, 0, 0, 36),

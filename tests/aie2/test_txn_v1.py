@@ -29,6 +29,8 @@ V1_OPS: list[tuple[list[int], txn.Op]] = [
         txn.DdrPatch(0x1D004, 3, 8192, (1, 2, 3, 4)),
     ),
     ([131, 12, 9], txn.RecordTimer(9)),
+    ([132, 16, 4 | 8 << 8, 0], txn.MergeSync(4, 8, 16)),
+    ([134, 12, 9], txn.Custom134((9,))),
 ]
 
 

@@ -24,6 +24,16 @@ PARTITION, METADATA = (
     for kind in (SectionKind.AIE_PARTITION, SectionKind.EMBEDDED_METADATA)
 )
 SECTION_HEADERS = 456
+PDI_ENTRY = struct.unpack_from("<I", PARTITION.data, 124)[0]
+CDO_GROUP = struct.unpack_from("<I", PARTITION.data, PDI_ENTRY + 28)[0]
+"""Bytes of the partition at which its one PDI entry and CDO group lie."""
+OVERLAPPING = (
+    sum(len(section.data) for section in READ.sections)
+    - len(READ.sections[1].data)
+    + 7322
+    - PARTITION.offset
+)
+"""Bytes of all sections once section 1 has the rest of the file."""
 START_COLUMNS = {
     "npu1_1col": (1, 2, 3, 4),
     "npu1": (0,),
@@ -142,10 +152,16 @@ def test_metadata_may_be_absent():
             "truncated or corrupt (byte 456)",
         ),
         (
-            number(SECTION_HEADERS + 40 + 32, 1 << 40, 8),
-            PARTITION.offset,
-            f"xclbin: section 1 needs {1 << 40} bytes and {7322 - PARTITION.offset} are left; the "
-            f"file is truncated or corrupt (byte {PARTITION.offset})",
+            number(SECTION_HEADERS + 40 + 24, 7000, 8),
+            7000,
+            f"xclbin: section 1 needs {len(PARTITION.data)} bytes and 322 are left; the file is "
+            "truncated or corrupt (byte 7000)",
+        ),
+        (
+            number(SECTION_HEADERS + 40 + 32, 7322 - PARTITION.offset, 8),
+            0,
+            f"xclbin: its sections have {OVERLAPPING} bytes in all, of 7322 that there are; the "
+            "file is corrupt (byte 0)",
         ),
         (
             kind_of(1, 99),
@@ -170,6 +186,25 @@ def test_metadata_may_be_absent():
             f"{len(PARTITION.data) - struct.unpack_from('<I', PARTITION.data, 44)[0]} are left; "
             "the file is truncated or corrupt "
             f"(byte {PARTITION.offset + struct.unpack_from('<I', PARTITION.data, 44)[0]})",
+        ),
+        (
+            number(PARTITION.offset + PDI_ENTRY + 16, len(PARTITION.data) + 1),
+            PARTITION.offset,
+            f"xclbin AIE_PARTITION: its device images have {len(PARTITION.data) + 1} bytes in all, "
+            f"of {len(PARTITION.data)} that there are; the file is corrupt (byte "
+            f"{PARTITION.offset})",
+        ),
+        (
+            number(PARTITION.offset + PDI_ENTRY + 24, 100),
+            PARTITION.offset,
+            "xclbin AIE_PARTITION: its CDO groups have 9600 bytes in all, of "
+            f"{len(PARTITION.data)} that there are; the file is corrupt (byte {PARTITION.offset})",
+        ),
+        (
+            number(PARTITION.offset + CDO_GROUP + 16, 0xFFFFFFFF),
+            PARTITION.offset,
+            f"xclbin AIE_PARTITION: its kernel ids have {8 * 0xFFFFFFFF} bytes in all, of "
+            f"{len(PARTITION.data)} that there are; the file is corrupt (byte {PARTITION.offset})",
         ),
         (
             number(PARTITION.offset + 4, 0xFFFF),

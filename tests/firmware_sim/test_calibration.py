@@ -50,9 +50,9 @@ def test_memory_costs_keep_their_time_when_the_clock_changes():
 
 
 def test_limits_in_gigabytes_become_bytes_a_cycle():
-    assert costs("npu1", "central", 1800.0).read_limit == pytest.approx(28.1e9 / 1800e6)
-    assert costs("npu1", "central", 1030.0).read_limit == pytest.approx(28.1e9 / 1800e6)
-    assert costs("npu1", "low", 1030.0).read_limit == pytest.approx(28.1e9 / 1030e6)
+    for clock in (1800.0, 1030.0):
+        assert costs("npu1", "central", clock).combined_limit == pytest.approx(56.2e9 / 1800e6)
+    assert costs("npu1", "low", 1030.0).read_limit == pytest.approx(48.6e9 / 1030e6)
     assert costs("npu2", "central").read_limit == pytest.approx(47e9 / 1800e6)
 
 
