@@ -8,6 +8,7 @@ and register fields in `aie2.registers`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from aie2.registers import (
 )
 from aie2.tiles import TileKind, kind
 from firmware_sim.bits import bits
+from firmware_sim.errors import ConfigurationError
 from firmware_sim.state import (
     ARBITERS,
     CONTROL_IN,
@@ -52,6 +54,8 @@ OPPOSITE = {
     "fifo": ("fifo", 0, 0),
 }
 """Bundle that a master port leads to, and where that tile lies."""
+MOST_ENDS = 256
+"""Places that a stream can come out in; more than a partition has ports that could take it."""
 SLAVE_MASK = 0x1F
 """Bits of a circuit master's configuration that name the slave port."""
 MASTER_ENABLE, MASTER_CONFIG = bits(SWITCH_MASTER, "enable"), bits(SWITCH_MASTER, "config")
@@ -198,6 +202,15 @@ class Fabric:
                 for channel in range(count):
                     yield channel, Port(column, row, bundle, channel)
 
+    def unmodelled_sources(self) -> Iterator[Port]:
+        """Slave ports at which words enter that nothing here sends: of cores and trace units."""
+        for column in range(self.columns):
+            for row in range(ROWS):
+                for bundle, _, count in self._map(row).slaves:
+                    if bundle in ("core", "trace"):
+                        for number in range(count):
+                            yield Port(column, row, bundle, number)
+
     def packet_ids(self, start: Port) -> tuple[int, ...] | None:
         """Packet ids that a stream from `start` can carry to somewhere; None: it is by circuit."""
         ids: set[int] = set()
@@ -226,7 +239,13 @@ class Fabric:
 
     def ends(self, start: Port, packet_id: int) -> list[End]:
         """Everywhere that a stream comes out which enters at the slave port `start`."""
-        return list(self._follow(start, packet_id, False, (), ()))
+        found = list(islice(self._follow(start, packet_id, False, (), ()), MOST_ENDS + 1))
+        if len(found) > MOST_ENDS:
+            raise ConfigurationError(
+                f"the stream from {start} comes out in more than {MOST_ENDS} places: its switches "
+                "send it round and round"
+            )
+        return found
 
     def _follow(
         self,

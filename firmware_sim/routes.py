@@ -92,6 +92,7 @@ def connect(machine: Machine) -> list[Route]:
     machine.keep("routes", table)
     _hand_over(channels, busy)
     _sinks(machine, routes, inside)
+    _feed_from_outside(machine)
     _token_ids(machine, routes)
     _slots(machine, routes)
     return routes
@@ -155,6 +156,18 @@ def _fill(row: np.void, route: Route) -> None:
     row["arbiter"][: len(arbiters)] = arbiters
     row["sink"][: len(route.sinks)] = [end.endpoint for end in route.sinks]
     row["drop"][: len(route.sinks)] = [end.drops_header for end in route.sinks]
+
+
+def _feed_from_outside(machine: Machine) -> None:
+    """Sinks of streams from cores and trace units have a route, though nothing here sends on it."""
+    fabric = fabric_of(machine)
+    for start in fabric.unmodelled_sources():
+        index = fabric.slave_index(start)
+        if index is not None and fabric.slave_mode(start.column, start.row, index)[0]:
+            for packet_id in fabric.packet_ids(start) or (0,):
+                for end in fabric.ends(start, packet_id):
+                    if end.endpoint >= 0:
+                        machine.channels["fed"][end.endpoint] = 1
 
 
 def _token_ids(machine: Machine, routes: list[Route]) -> None:
