@@ -30,20 +30,24 @@ def test_simulate(against_memcpy, say, benchmark, name, phase, sparsity):
     output = np.zeros(max(made.output_bytes, WEIGHTS.size) + 65536, np.uint8)
     wanted = WEIGHTS[work.wanted] if phase != "dense" else WEIGHTS
 
+    engine_s = []
+
     def whole():
-        return simulate(
+        result = simulate(
             setup.configuration,
             made.words,
             [work.weights, output],
             firmware=image_for(made, work),
             l2={(0, 1, 0x40000): work.activations},
         )
+        engine_s.append(result.wall_s)
+        return result
 
     against_memcpy(whole, wanted)
     result, call_us = whole(), benchmark.extra_info["call_us"]
     say(
         wall_ms=call_us / 1e3,
-        engine_ms=result.wall_s * 1e3,
+        engine_ms=min(engine_s) * 1e3,
         simulated_ms=result.microseconds / 1e3,
         cycles_per_second=result.cycles / call_us * 1e6,
         ns_per_bd=call_us * 1e3 / result.counts.bds,
