@@ -52,6 +52,9 @@ def take_control_words(m: State, tile: int, now: float) -> None:
         word = take(m, sink)
         control_word(m, tile, word, now)
         if m.channels[sink].ended:
+            if m.control[tile].expects == DATA:
+                report(m, d.CONTROL_PACKET, NONE, tile, word, now)
+            m.control[tile].beats = 0
             m.control[tile].expects = HEADER - m.control[tile].keeps_header
 
 
@@ -70,10 +73,7 @@ def control_word(m: State, tile: int, word: int, now: float) -> None:
         port.address += 4
         port.beats -= 1
         if port.beats == 0:
-            port.expects = HEADER - port.keeps_header
-            if not (m.chained_control or m.channels[CONTROL_IN + tile].ended):
-                report(m, d.CONTROL_PACKET, NONE, tile, word, now)
-                port.expects = LOST
+            end_packet(m, tile, word, now)
 
 
 @compiled
@@ -89,8 +89,20 @@ def begin(m: State, tile: int, base: int, word: int, now: float) -> None:
         port.expects = LOST
     elif port.operation == READ:
         answer(m, tile, base, now)
+        port.beats = 0
+        end_packet(m, tile, word, now)
     else:
         port.expects = DATA
+
+
+@compiled
+def end_packet(m: State, tile: int, word: int, now: float) -> None:
+    """A packet is complete: another may follow at once where the device takes that."""
+    port = m.control[tile]
+    port.expects = HEADER - port.keeps_header
+    if not (m.chained_control or m.channels[CONTROL_IN + tile].ended):
+        report(m, d.CONTROL_PACKET, NONE, tile, word, now)
+        port.expects = LOST
 
 
 @compiled

@@ -107,12 +107,18 @@ def start_task(m: State, channel: int, word: int, op: int, pushed: float, now: f
 def next_bd(m: State, channel: int, bd: int, ready: float, now: float) -> None:
     """Load a BD; on an out-of-order channel wait for the packet header that names it."""
     ch = m.channels[channel]
-    if is_mm2s(channel) or not cut(ch.control, OUT_OF_ORDER):
+    if not out_of_order(m, channel):
         load_bd(m, channel, bd, ready, now)
         return
     ch.phase = WAIT_HEADER
     ch.ready_at = ready
     take_header(m, channel, now)
+
+
+@compiled
+def out_of_order(m: State, channel: int) -> bool:
+    """Whether packet headers choose a channel's BDs; its queue and chains then do not."""
+    return cut(m.channels[channel].control, OUT_OF_ORDER) != 0 and not is_mm2s(channel)
 
 
 @compiled
@@ -219,8 +225,7 @@ def finish_bd(m: State, channel: int, now: float) -> None:
         wake(m, entry.release // LOCK_SLOTS, now)
     shim = is_shim(channel)
     ready = now + (m.costs.next_bd if shim else 0.0)
-    out_of_order = cut(ch.control, OUT_OF_ORDER) and not is_mm2s(channel)
-    if entry.next != NONE and not out_of_order:
+    if entry.next != NONE and not out_of_order(m, channel):
         load_bd(m, channel, entry.next, ready, now)
     elif ch.rounds_left > 0:
         ch.rounds_left -= 1

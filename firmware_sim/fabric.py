@@ -68,6 +68,8 @@ CONTROLLER = -2
 """Endpoint of a stream that ends at the controller."""
 NOTHING = -3
 """Endpoint of a stream that ends where nothing takes its words."""
+UNRULED = -4
+"""Endpoint of a packet at a switch that has no rule for its id."""
 
 
 class Port(NamedTuple):
@@ -117,6 +119,11 @@ class End(NamedTuple):
     arbiters: tuple[int, ...]
     ports: tuple[Port, ...]
     """Slave and master port of every switch on the way."""
+
+    @property
+    def switches(self) -> int:
+        """Stream switches on the way, the last one counted even if nothing leaves it."""
+        return (len(self.ports) + 1) // 2
 
 
 class Fabric:
@@ -277,7 +284,7 @@ class Fabric:
             )
             if slot is None or dropped:
                 why = f"{port} has no rule for packet id {packet_id}"
-                yield End(NOTHING, why, dropped, arbiters, ports)
+                yield End(UNRULED, why, dropped, arbiters, ports)
                 return
             masters = [
                 master

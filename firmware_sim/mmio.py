@@ -29,7 +29,7 @@ from firmware_sim.bd_registers import BD_COUNTS, chain_holds, start_bd, tile_kin
 from firmware_sim.bits import bits, cut, wide
 from firmware_sim.compiled import compiled
 from firmware_sim.diagnostics import report
-from firmware_sim.dma import push_task, reset_channel
+from firmware_sim.dma import out_of_order, push_task, reset_channel
 from firmware_sim.locks import acquire, change, wake
 from firmware_sim.pointers import words_at
 from firmware_sim.state import (
@@ -46,6 +46,7 @@ from firmware_sim.state import (
     SHIM,
     SWITCH_WORDS,
     TILE_CHANNELS,
+    WAIT_HEADER,
     WAIT_LOCK,
     State,
 )
@@ -319,6 +320,8 @@ def holds(m: State, channel: int, bd: int) -> bool:
     if ch.task < 0:
         return False
     tile = channel // TILE_CHANNELS
+    if out_of_order(m, channel):
+        return ch.phase not in (WAIT_HEADER, HALTED) and ch.bd == bd
     if ch.phase != HALTED and chain_holds(m, tile, ch.bd, bd):
         return True
     if ch.rounds_left > 0 and chain_holds(m, tile, start_bd(channel, ch.task), bd):

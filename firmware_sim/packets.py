@@ -64,6 +64,8 @@ def open_packet(m: State, source: int, now: float) -> bool:
                 happened(m, e.PACKET_BLOCKED, source, arbiter, m.arbiters[arbiter], now)
             ch.arbiter = arbiter
             return False
+    if route.unrouted:
+        report(m, d.PACKET_UNROUTED, source, 0, ch.header % PACKET_IDS, now)
     ch.arbiter = NONE
     ch.packet = OPENING
     m.last_served = ch.slot
@@ -78,12 +80,13 @@ def push_header(m: State, source: int) -> bool:
     """Send the header word to every sink that gets it; False: one has no room for it yet."""
     ch = m.channels[source]
     route = routes(m)[ch.route]
-    if route.dead_ends:
+    if route.dead_ends and route.dead_room == 0:
         return False
     for number in range(route.sinks):
         sink = m.channels[route.sink[number]]
         if not route.drop[number] and sink.held >= sink.capacity:
             return False
+    route.dead_room -= min(1, route.dead_room)
     made = makes_header(m, source)
     alone = not made and ch.words_left == 1
     for number in range(route.sinks):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aie2.switch_registers import INGRESS_FIFO_WORDS, SWITCH_FIFO_WORDS
 from firmware_sim.errors import ConfigurationError
-from firmware_sim.fabric import CONTROLLER, NOTHING, End, Fabric, Port
+from firmware_sim.fabric import CONTROLLER, NOTHING, UNRULED, End, Fabric, Port
 from firmware_sim.machine import Machine
 from firmware_sim.state import (
     BETWEEN,
@@ -47,7 +47,7 @@ class Route(NamedTuple):
     @property
     def dead_ends(self) -> tuple[End, ...]:
         """Ends that take nothing."""
-        return tuple(end for end in self.ends if end.endpoint == NOTHING)
+        return tuple(end for end in self.ends if end.endpoint in (NOTHING, UNRULED))
 
 
 def find(fabric: Fabric) -> list[Route]:
@@ -125,7 +125,7 @@ def _sinks(machine: Machine, routes: list[Route], inside: NDArray[np.bool_]) -> 
     capacities: dict[int, int] = {}
     for route in routes:
         for end in route.sinks:
-            words = INGRESS_FIFO_WORDS + len(end.ports) // 2 * SWITCH_FIFO_WORDS
+            words = INGRESS_FIFO_WORDS + end.switches * SWITCH_FIFO_WORDS
             capacities[end.endpoint] = min(capacities.get(end.endpoint, RING), words)
             channels["fed"][end.endpoint] = 1
             if route.packet_id is None:
@@ -153,6 +153,8 @@ def _fill(row: np.void, route: Route) -> None:
         )
     row["source"], row["sinks"], row["arbiters"] = route.source, len(route.sinks), len(arbiters)
     row["dead_ends"] = len(route.dead_ends)
+    row["dead_room"] = SWITCH_FIFO_WORDS * min((e.switches for e in route.dead_ends), default=0)
+    row["unrouted"] = any(end.endpoint == UNRULED for end in route.dead_ends)
     row["arbiter"][: len(arbiters)] = arbiters
     row["sink"][: len(route.sinks)] = [end.endpoint for end in route.sinks]
     row["drop"][: len(route.sinks)] = [end.drops_header for end in route.sinks]

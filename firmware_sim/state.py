@@ -167,6 +167,8 @@ ROUTE = np.dtype(
         ("drop", _INT, (ROUTE_SINKS,)),  # 1: the header is dropped on the way
         ("arbiter", _INT, (ROUTE_ARBITERS,)),  # tile * ARBITERS + arbiter, in order of the way
         *_integers("dead_ends"),  # ends that nothing ever empties
+        *_integers("dead_room"),  # words that the way to them still takes
+        *_integers("unrouted"),  # 1: a switch on the way has no rule for the packets' id
     ]
 )
 """Where a source's words go: by circuit, or the packets of one id."""

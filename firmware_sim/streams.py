@@ -12,10 +12,12 @@ A sending BD is done only when every sink has taken its last word, as measured o
 
 from __future__ import annotations
 
+from firmware_sim import diagnostics as d
 from firmware_sim import events as e
 from firmware_sim.addressing import NOWHERE, PADDING, pad_word, place, read_word, write_word
 from firmware_sim.bd_registers import WORD_BYTES, is_shim
 from firmware_sim.compiled import compiled
+from firmware_sim.diagnostics import report
 from firmware_sim.events import happened
 from firmware_sim.packets import close_packet, last_of, makes_header, open_packet, push_header
 from firmware_sim.pointers import copy_bytes, routes, words_at
@@ -58,6 +60,8 @@ def kick_source(m: State, source: int, now: float) -> None:
     words, ready = extent(m, source)
     if words == 0:
         m.due[ch.slot] = NEVER
+        if routes(m)[ch.route].dead_ends and routes(m)[ch.route].dead_room == 0:
+            report(m, d.ROUTE_DEAD_END, source, 0, 0, now)
     elif ready > now:
         m.due[ch.slot] = ready
     else:
@@ -113,8 +117,8 @@ def extent(m: State, source: int) -> tuple[int, float]:
             aligned = 0
         most = min(most, room)
     if route.dead_ends:
-        return 0, ready
-    if most < ch.words_left and route.sinks == 1 and route.sink[0] < CHANNELS:
+        most = min(most, route.dead_room)
+    elif most < ch.words_left and route.sinks == 1 and route.sink[0] < CHANNELS:
         return aligned, ready
     return most, ready
 
@@ -178,6 +182,7 @@ def end_segment(m: State, source: int, now: float) -> None:
             ch.pending += 1
     ch.pushing = 0
     ch.phase = READY
+    route.dead_room -= min(words, route.dead_room)
     advance(m, source, words)
     happened(m, e.MOVE_ENDED, source, words, source, now)
     if tlast and ch.packets:

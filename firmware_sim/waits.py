@@ -19,6 +19,8 @@ from firmware_sim.state import (
     ARBITERS,
     CHANNEL_SLOTS,
     CHANNELS,
+    CONTROL_IN,
+    CONTROL_OUT,
     CORE_ACTOR,
     FLUSHING,
     HALTED,
@@ -192,6 +194,9 @@ class _Waits:
             return self._wait(actor, text, on)
         ch = self.channels[actor]
         phase = int(ch["phase"])
+        if actor >= CONTROL_OUT and ch["held"] == 0:
+            asking = self.feeders.get(actor - CONTROL_OUT + CONTROL_IN, [])
+            return self._wait(actor, "has nothing to send: no control packet has asked", asking)
         if actor >= CHANNELS:
             return self._stream(actor, "")
         if phase == HALTED:
