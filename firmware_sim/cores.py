@@ -127,6 +127,7 @@ class Cores:
         for (column, row), model in models.items():
             if row not in TILE_ROWS or kind(row) is not TileKind.CORE:
                 raise ConfigurationError(f"tile ({column},{row}) is no core: rows 2 to 5 are")
+            machine.memory_of(column, row)  # refuses a tile that is not there
             self._give_slot(tile_index(column, row))
             self._begin(column, row, model)
         machine.state["cores"] = len(self._running)

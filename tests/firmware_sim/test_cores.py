@@ -161,6 +161,14 @@ def iter_of(value):
     yield value
 
 
+@pytest.mark.parametrize("column", [-1, 1, 9])
+def test_a_core_model_outside_the_partition_is_refused(column):
+    with pytest.raises(SimulationError, match="is not in this 1-column partition"):
+        simulate(
+            through_a_core(), stream(copy(WORDS)), buffers(), core_models={(column, 2): add_seven}
+        )
+
+
 def test_only_cores_have_models():
     with pytest.raises(SimulationError, match=r"tile \(0,1\) is no core"):
         simulate(through_a_core(), stream(copy(WORDS)), buffers(), core_models={(0, 1): add_seven})
