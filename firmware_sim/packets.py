@@ -89,6 +89,8 @@ def push_header(m: State, source: int) -> bool:
     route.dead_room -= min(1, route.dead_room)
     made = makes_header(m, source)
     alone = not made and ch.words_left == 1
+    if alone and route.dead_ends and source < CHANNELS:
+        ch.pending += 1  # a dead end never takes the last word
     for number in range(route.sinks):
         if not route.drop[number]:
             owner = source if alone and source < CHANNELS else NONE

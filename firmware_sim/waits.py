@@ -257,7 +257,7 @@ class _Waits:
             for sink, sources in self.feeders.items()
             if actor in sources and self._holds_end_of(owners[sink], sink, actor)
         ]
-        names = " and ".join(channel_name(each) for each in before)
+        names = " and ".join(channel_name(each) for each in before) or "a dead end"
         text = f"(BD {self.channels[actor]['bd']}, all words sent) waits for {names} to take them"
         return self._wait(actor, text, before)
 
