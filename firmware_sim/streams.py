@@ -185,7 +185,6 @@ def end_segment(m: State, source: int, now: float) -> None:
     route.dead_room -= min(words, route.dead_room)
     if ends and route.dead_ends and source < CHANNELS:
         ch.pending += 1  # a dead end never takes the last word
-        report(m, d.ROUTE_DEAD_END, source, 0, 0, now)
     advance(m, source, words)
     happened(m, e.MOVE_ENDED, source, words, source, now)
     if tlast and ch.packets:
