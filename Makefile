@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test lint bench bench-linear clean
+.PHONY: help setup run test lint bench bench-linear fuzz clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -34,6 +34,9 @@ bench: setup  ## speed, as ratios to memcpy
 
 bench-linear: setup  ## cost of simulating from 100 to 1,000,000 BDs, and its plot
 	$(BIN)/python benchmarks/linear.py
+
+fuzz: setup  ## 100,000 damaged containers and streams, reproducible by seed and number
+	$(BIN)/python -m tests.fuzz
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
