@@ -33,6 +33,7 @@ from firmware_sim.state import (
     READY,
     ROWS,
     TILE_CHANNELS,
+    WAIT_HEADER,
     State,
 )
 
@@ -113,6 +114,8 @@ def extent(m: State, source: int) -> tuple[int, float]:
             aligned = min(aligned, max(sink.words_left - sink.held, 0))
             room += sink.words_left
             ready = max(ready, sink.ready_at)
+        elif sink.phase == WAIT_HEADER and room > 0:
+            aligned = min(aligned, 1)  # the header that names its BD
         else:
             aligned = 0
         most = min(most, room)

@@ -120,8 +120,6 @@ class Design:
         self.next_bds: dict[tuple[Tile, int], int] = {}
         self.next_bytes: dict[Tile, int] = {}
 
-    # What the configuration writes
-
     def register(self, tile: Tile, offset: int, value: int, mask: int = ALL) -> None:
         """Write one register."""
         self.writes.append((address(*tile, offset), value & ALL, mask))
@@ -221,8 +219,6 @@ class Design:
         every = [*self.writes, *self.routes.writes(), *self.starts]
         addresses, values, masks = np.array(every, np.uint32).T.copy()
         return Configuration(self.columns, addresses, values, masks)
-
-    # What the stream does
 
     def write(self, tile: Tile, offset: int, value: int) -> None:
         """Write a register from the stream."""

@@ -51,6 +51,8 @@ class Maker:
     def __init__(self, draw: st.DrawFn, columns: int, trouble: str | None) -> None:
         self._draw = draw
         self.design = Design(columns, self.one_of((NPU1, NPU2)))
+        self.lane = 0
+        """Number of the lane that is being made."""
         self.buffers: Buffers = []
         self.waits: list[tuple[Port, Direction]] = []
         """Channels whose token the stream waits for at its end."""
@@ -151,7 +153,8 @@ class Maker:
     def packets(self, packet_id: int, source: Port, *sinks: Port, keep: bool) -> None:
         """Join ports for the packets of an id."""
         try:
-            self.design.routes.packets(packet_id, source, *sinks, keep=keep)
+            routes = self.design.routes
+            routes.packets(packet_id, source, *sinks, keep=keep, lane=self.lane)
         except ValueError:
             raise NoRoomError from None
 
@@ -271,7 +274,9 @@ def designs(
 ) -> tuple[Design, Buffers]:
     """A design of a few lanes, with host buffers; one of `troubles` is in it if a lane has it."""
     maker = Maker(draw, draw(st.integers(1, 3)), draw(st.sampled_from(troubles)))
-    for lane in draw(st.lists(st.sampled_from(lanes), min_size=1, max_size=4)):
+    for maker.lane, lane in enumerate(
+        draw(st.lists(st.sampled_from(lanes), min_size=1, max_size=4)), 1
+    ):
         try:
             lane(maker)
         except NoRoomError:

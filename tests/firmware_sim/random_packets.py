@@ -39,6 +39,7 @@ def fan_out(maker: Maker) -> None:
     keep = {packet_id: maker.one_of((True, False)) for packet_id in sinks}
     for packet_id, sink in sinks.items():
         lost = [((source[0][0], 5), "north", 1)] if maker.breaks("dead-end-packet") else []
+        keep[packet_id] |= bool(lost)
         maker.packets(packet_id, source, sink, *lost, keep=keep[packet_id])
     sent = [
         (maker.one_of(tuple(sinks)), maker.one_of((4, 11, 30))) for _ in range(maker.number(1, 4))
@@ -93,6 +94,16 @@ def fan_in(maker: Maker) -> None:
         maker.design.wait(*maker.waits.pop())
 
 
+def naming_bd(maker: Maker, packet_id: int, named: int, words: int) -> Bd:
+    """A shim BD of one packet that names the BD which receives it."""
+    if maker.one_of((True, False)):
+        raw = {"out_of_order_id": named}
+        return Bd(words, arg=maker.data(words), packet=(packet_id, 0), raw=raw)
+    arg = maker.data(words + 1)
+    maker.buffers[arg][0] = packet_header(packet_id, out_of_order=named)
+    return Bd(words + 1, arg=arg)
+
+
 def out_of_order(maker: Maker) -> None:
     """Packets that name the BD which receives them, by circuit or by packet id."""
     source, sink = maker.port(MM2S, *maker.tiles(0)), maker.port(S2MM, *maker.tiles(1, 2))
@@ -110,12 +121,7 @@ def out_of_order(maker: Maker) -> None:
     for number, words in zip(numbers, lengths, strict=True):
         maker.design.bd(tile, number, Bd(words, maker.design.buffer(tile, words)))
     sent = [
-        Bd(
-            lengths[place],
-            arg=maker.data(lengths[place]),
-            packet=(packet_id, 0),
-            raw={"out_of_order_id": numbers[place]},
-        )
+        naming_bd(maker, packet_id, numbers[place], lengths[place])
         for place in maker.order(len(lengths))
     ]
     word = task(tile, 0, len(lengths) - 1)

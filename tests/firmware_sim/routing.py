@@ -21,6 +21,7 @@ from aie2.registers import (
     SWITCH_SLAVE,
     SWITCH_SLOT,
     SWITCHES,
+    Layout,
 )
 from aie2.switch_registers import Ports
 from aie2.tiles import ROWS, TileKind, address, kind
@@ -97,6 +98,8 @@ class Router:
         """Master ports by slave port and packet id."""
         self.drops: dict[Port, bool] = {}
         """By packet master port: whether it takes the header off."""
+        self.lanes: dict[Port, int] = {}
+        """By packet master port: the lane of the routes that use it."""
         self.joined: list[Write] = []
         """Shim muxes and demuxes."""
 
@@ -111,9 +114,17 @@ class Router:
                 self.owners[slave] = start
 
     def packets(
-        self, ids: int | Iterable[int], source: Port, *sinks: Port, keep: bool = False
+        self,
+        ids: int | Iterable[int],
+        source: Port,
+        *sinks: Port,
+        keep: bool = False,
+        lane: int = 0,
     ) -> None:
-        """Lead a source's packets of some ids to one or more sinks; `keep`: with their header."""
+        """Lead a source's packets of some ids to one or more sinks; `keep`: with their header.
+
+        Routes of different lanes share no master port, hence no arbiter.
+        """
         start = self._entry(source)
         wanted = [ids] if isinstance(ids, int) else list(ids)
         if not self._slots_for(start, wanted):
@@ -121,7 +132,9 @@ class Router:
         reached = [start]
         for sink in sinks:
             end = self._exit(sink)
-            for slave, master in self._way(reached, end, partial(self._packets_can_use, wanted)):
+            usable = partial(self._packets_can_use, wanted, lane)
+            for slave, master in self._way(reached, end, usable):
+                self.lanes[master] = lane
                 for packet_id in wanted:
                     self.rules[slave, packet_id].add(master)
                 self.drops.setdefault(master, False)
@@ -170,7 +183,7 @@ class Router:
         """Master port behind which a sink is."""
         return self._south(sink, SHIM_TAKES, SHIM_DEMUX, SHIM_DEMUX_ADDRESS)
 
-    def _south(self, port: Port, south: tuple[int, ...], layout, offset: int) -> Port:
+    def _south(self, port: Port, south: tuple[int, ...], layout: Layout, offset: int) -> Port:
         tile, bundle, number = port
         if bundle != "dma" or kind(tile[1]) is not TileKind.SHIM:
             return port
@@ -182,8 +195,11 @@ class Router:
         entered = across in self.owners or any(slave == across for slave, _ in self.rules)
         return master not in self.circuits and master not in self.drops and not entered
 
-    def _packets_can_use(self, ids: list[int], master: Port, across: Port | None) -> bool:
+    def _packets_can_use(
+        self, ids: list[int], lane: int, master: Port, across: Port | None
+    ) -> bool:
         free = master not in self.circuits and across not in self.owners
+        free &= self.lanes.get(master, lane) == lane
         return free and self._slots_for(across, ids)
 
     def _slots_for(self, slave: Port | None, ids: list[int]) -> bool:
@@ -228,7 +244,9 @@ def _masters(tile: Tile) -> list[Port]:
     return [(tile, bundle, number) for bundle, _, count in every for number in range(count)]
 
 
-def _walked(came, last: tuple[Port, Port] | None) -> Iterator[tuple[Port, Port]]:
+def _walked(
+    came: dict[Port, tuple[Port, Port] | None], last: tuple[Port, Port] | None
+) -> Iterator[tuple[Port, Port]]:
     while last is not None:
         yield last
         last = came[last[0]]

@@ -42,8 +42,10 @@ REASONS = {
     "all words sent": "flush",
     "which a packet of": "arbiter",
     "has no route": "route",
+    IDLE_REASON: "",
+    "has nothing to send": "",
 }
-"""What a wait's sentence says -> what the model calls it."""
+"""What a wait's sentence says -> what the model calls it; empty: it has nothing to do."""
 
 
 @dataclass
@@ -132,10 +134,9 @@ def waiting(machine: Machine) -> list[tuple[str, str]]:
     """Every endpoint that cannot go on, and the kind of its reason."""
     found: list[tuple[str, str]] = []
     for wait in graph(machine):
-        if IDLE_REASON not in wait.reason and not wait.waiter.startswith("op "):
-            reason = next(
-                (name for text, name in REASONS.items() if text in wait.reason), wait.reason
-            )
+        names = (name for text, name in REASONS.items() if text in wait.reason)
+        reason = next(names, wait.reason)
+        if reason and not wait.waiter.startswith("op "):
             found.append((wait.waiter, reason))
     return found
 

@@ -27,6 +27,7 @@ from aie2.tiles import ROWS, TileKind, address, kind
 Tile = tuple[int, int]
 Place = tuple[Tile, str, int]
 """An endpoint: tile, "S2MM", "MM2S", "in" or "out" (of the control port), and channel."""
+Arbiters = tuple[tuple[Tile, int], ...]
 Peek = Callable[[int], int]
 """Value of a register by its address."""
 
@@ -46,7 +47,7 @@ class End(NamedTuple):
     """A place that is in no tile: the words pile up there."""
     drops: bool
     """Whether a packet's header is taken off on the way."""
-    arbiters: tuple[tuple[Tile, int], ...]
+    arbiters: Arbiters
     switches: int
     unruled: bool = False
     """The packet came to a switch that has no rule for its id."""
@@ -72,11 +73,6 @@ class Routes:
         """Everywhere that a source's words come out; the id matters if it sends packets."""
         return self._ends.get((source, packet_id if self.by_packet.get(source) else 0), ())
 
-    def feeders(self, sink: Place) -> set[Place]:
-        """Sources that can reach a sink."""
-        every = self._ends.items()
-        return {key[0] for key, ends in every for end in ends if end.sink == sink}
-
     def _survey(self, source: Place) -> None:
         start = self._entry(source)
         if start is None or not self._slave(*start)["enable"]:
@@ -84,7 +80,7 @@ class Routes:
         packets = self._meets_packets(start, set())
         self.by_packet[source] = packets
         for packet_id in range(32) if packets else (0,):
-            ends = tuple(self._follow(*start, packet_id, False, (), 0))
+            ends = tuple(self._follow(start, packet_id, False, (), 0))
             self._ends[source, packet_id] = ends
             for end in ends:
                 ingress = 0 if end.sink[1].startswith(LOST) else INGRESS_FIFO_WORDS
@@ -101,7 +97,8 @@ class Routes:
             found += [(tile, "MM2S", channel) for channel in range(count)]
         return found
 
-    def _entry(self, source: Place) -> tuple[Tile, str, int] | None:
+    def _entry(self, source: Place) -> Place | None:
+        """Slave port at which a source's words enter its switch."""
         tile, way, channel = source
         if way == "out":
             return tile, "ctrl", 0
@@ -112,9 +109,9 @@ class Routes:
         return (tile, "south", south) if mux == 1 else None
 
     def _number(self, ports: Ports, bundle: str, number: int) -> int:
-        return next(
-            (first + number for name, first, n in ports if name == bundle and number < n), -1
-        )
+        """Index of a port in its switch; -1: it has no such port."""
+        places = (first + number for name, first, n in ports if name == bundle and number < n)
+        return next(places, -1)
 
     def _slave(self, tile: Tile, bundle: str, number: int) -> dict[str, int]:
         switch = SWITCHES[kind(tile[1])]
@@ -136,18 +133,12 @@ class Routes:
         """Enabled outputs of a tile's switch: bundle, number, fields."""
         if tile not in self._masters:
             switch = SWITCHES[kind(tile[1])]
-            found = [
-                (
-                    bundle,
-                    number,
-                    self._peek(address(*tile, switch.master_base + 4 * (first + number))),
-                )
-                for bundle, first, count in switch.masters
-                for number in range(count)
-            ]
+            base = address(*tile, switch.master_base)
             self._masters[tile] = [
                 (bundle, number, SWITCH_MASTER.decode([word]))
-                for bundle, number, word in found
+                for bundle, first, count in switch.masters
+                for number in range(count)
+                for word in [self._peek(base + 4 * (first + number))]
                 if word >> 31
             ]
         return self._masters[tile]
@@ -172,24 +163,19 @@ class Routes:
         ]
 
     def _follow(
-        self,
-        tile: Tile,
-        bundle: str,
-        number: int,
-        packet_id: int,
-        dropped: bool,
-        arbiters,
-        switches,
+        self, port: Place, packet_id: int, dropped: bool, arbiters: Arbiters, switches: int
     ) -> list[End]:
-        slave = self._slave(tile, bundle, number)
+        """Ends of what comes in at a slave port, with what it has met on its way."""
+        tile, bundle, number = port
+        slave, switches = self._slave(*port), switches + 1
         here = (tile, f"{LOST} {bundle}", number)
         if not slave["enable"]:
-            return [End(here, dropped, arbiters, switches + 1)]
-        exits = self._circuit_exits((tile, bundle, number))
+            return [End(here, dropped, arbiters, switches)]
+        exits = self._circuit_exits(port)
         if slave["packet_enable"]:
-            rule = None if dropped else self._rule(tile, bundle, number, packet_id)
+            rule = None if dropped else self._rule(*port, packet_id)
             if rule is None:
-                return [End(here, dropped, arbiters, switches + 1, True)]
+                return [End(here, dropped, arbiters, switches, True)]
             arbiters = (*arbiters, (tile, rule["arbiter"]))
             exits = [
                 (name, each, bool(fields["drop_header"]))
@@ -198,15 +184,15 @@ class Routes:
                 and fields["config"] & 7 == rule["arbiter"]
                 and fields["config"] >> 3 >> rule["msel"] & 1
             ]
-        found = [] if exits else [End(here, dropped, arbiters, switches + 1)]
+        found = [] if exits else [End(here, dropped, arbiters, switches)]
         for name, each, drops in exits:
             sink = self._sink(tile, name, each)
             across = self._across(tile, name, each)
             if sink is not None or across is None:
                 place = sink or (tile, f"{LOST} {name}", each)
-                found.append(End(place, dropped or drops, arbiters, switches + 1))
+                found.append(End(place, dropped or drops, arbiters, switches))
             else:
-                found += self._follow(*across, packet_id, dropped or drops, arbiters, switches + 1)
+                found += self._follow(across, packet_id, dropped or drops, arbiters, switches)
         return found
 
     def _across(self, tile: Tile, bundle: str, number: int) -> Place | None:
@@ -214,9 +200,8 @@ class Routes:
             return None
         entry, right, up = ACROSS[bundle]
         column, row = tile[0] + right, tile[1] + up
-        return (
-            ((column, row), entry, number) if 0 <= column < self._columns and row in ROWS else None
-        )
+        inside = 0 <= column < self._columns and row in ROWS
+        return ((column, row), entry, number) if inside else None
 
     def _sink(self, tile: Tile, bundle: str, number: int) -> Place | None:
         if bundle in ("dma", "ctrl"):

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from tests.fuzz.cases import case, goldens
-from tests.fuzz.oracle import Finding, judge
+from tests.fuzz.oracle import Finding, compile_all, judge
 
 CASE_SECONDS = 30.0
 """A case that takes longer hangs."""
@@ -116,9 +116,8 @@ def run(
     seed: int, count: int, *, first: int = 0, jobs: int = 2, seconds: float | None = None
 ) -> Summary:
     """Run cases `first` to `first + count`, or as many as fit into `seconds`."""
-    goldens()
-    case_number = first
-    _one(seed, case_number)  # compile once, before there are several processes
+    golden = goldens()[0]
+    compile_all(golden.insts, golden.container.data, golden.sizes)
     summary = Summary()
     started = time.monotonic()
     workers = [_Worker(seed, first + job, first + count, jobs) for job in range(min(jobs, count))]
