@@ -1,4 +1,4 @@
-# make setup | run | test | bench | help: everything a fresh machine with Python 3.11 or later needs.
+# make setup | run | test | bench | fuzz | help: everything a fresh machine with Python 3.11 or later needs.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -35,8 +35,8 @@ bench: setup  ## speed, as ratios to memcpy
 bench-linear: setup  ## cost of simulating from 100 to 1,000,000 BDs, and its plot
 	$(BIN)/python benchmarks/linear.py
 
-fuzz: setup  ## 100,000 damaged containers and streams, reproducible by seed and number
-	$(BIN)/python -m tests.fuzz
+fuzz: setup  ## 100,000 damaged files and made-up designs; others with FUZZ='--seed 2'
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

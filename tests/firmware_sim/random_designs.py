@@ -14,9 +14,10 @@ from typing import TypeVar
 
 import numpy as np
 from fabrics import MM2S, S2MM, TOKEN_IDS, Bd, Design, counting
+from hypothesis import reject
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from routing import Port, Tile, dma
+from routing import Port, RouteError, Tile, dma
 
 from aie2.devices import NPU1, NPU2
 from aie2.registers import DMA, LOCKS, Direction
@@ -147,7 +148,7 @@ class Maker:
         """Join ports by circuit."""
         try:
             self.design.routes.circuit(source, *sinks)
-        except ValueError:
+        except RouteError:
             raise NoRoomError from None
 
     def packets(self, packet_id: int, source: Port, *sinks: Port, keep: bool) -> None:
@@ -155,7 +156,7 @@ class Maker:
         try:
             routes = self.design.routes
             routes.packets(packet_id, source, *sinks, keep=keep, lane=self.lane)
-        except ValueError:
+        except RouteError:
             raise NoRoomError from None
 
     def spoil(self, tile: Tile, bds: list[Bd]) -> list[Bd]:
@@ -274,13 +275,16 @@ def designs(
 ) -> tuple[Design, Buffers]:
     """A design of a few lanes, with host buffers; one of `troubles` is in it if a lane has it."""
     maker = Maker(draw, draw(st.integers(1, 3)), draw(st.sampled_from(troubles)))
-    for maker.lane, lane in enumerate(
-        draw(st.lists(st.sampled_from(lanes), min_size=1, max_size=4)), 1
-    ):
+    for lane in draw(st.lists(st.sampled_from(lanes), min_size=1, max_size=4)):
+        maker.lane += 1
         try:
             lane(maker)
         except NoRoomError:
             continue
     for port, way in maker.waits:
         maker.design.wait(port, way)
+    try:
+        maker.design.configuration()
+    except RouteError:
+        reject()
     return maker.design, maker.buffers

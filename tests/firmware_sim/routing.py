@@ -50,6 +50,10 @@ JOINED = 1
 """Value of a mux or demux field that joins a port to the DMA."""
 
 
+class RouteError(ValueError):
+    """The switches have no way, no slot or no arbiter left for a route."""
+
+
 def dma(tile: Tile, channel: int) -> Port:
     """Where a DMA channel meets the stream; whether it sends or takes is the route's to say."""
     return tile, "dma", channel
@@ -128,7 +132,7 @@ class Router:
         start = self._entry(source)
         wanted = [ids] if isinstance(ids, int) else list(ids)
         if not self._slots_for(start, wanted):
-            raise ValueError(f"{start} has no slot for another packet id")
+            raise RouteError(f"{start} has no slot for another packet id")
         reached = [start]
         for sink in sinks:
             end = self._exit(sink)
@@ -235,7 +239,7 @@ class Router:
                 if across and across not in came and fits and usable(master, across):
                     came[across] = here, master
                     waiting.append(across)
-        raise ValueError(f"no way to {sink}")
+        raise RouteError(f"no way to {sink}")
 
 
 @cache
@@ -260,7 +264,7 @@ def share_out(sets: list[frozenset[Port]]) -> dict[frozenset[Port], tuple[int, i
         groups = [group for group in groups if group not in touched]
         groups.append([masters, *(other for group in touched for other in group)])
     if len(groups) > ARBITERS or any(len(group) > MSELS for group in groups):
-        raise ValueError("a switch has too few arbiters or msels for these packets")
+        raise RouteError("a switch has too few arbiters or msels for these packets")
     return {
         masters: (arbiter, msel)
         for arbiter, group in enumerate(groups)

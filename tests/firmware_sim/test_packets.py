@@ -139,6 +139,21 @@ def test_packets_can_name_the_bd_that_takes_them():
     np.testing.assert_array_equal(words[16 * 2 :][:6], counting(6, 7))
 
 
+@pytest.mark.parametrize("words", [6, 200])
+def test_a_header_that_the_host_made_names_a_bd_too(words):
+    """By circuit: the header is the first word of the data, whatever its length."""
+    design = Design()
+    mode = CHANNEL_CTRL.field("enable_out_of_order")
+    design.register(CORE, DMA[TileKind.CORE].ctrl(S2MM, 0), 1 << mode.shift)
+    design.bd(CORE, 3, Bd(words, at=64))
+    design.routes.circuit(IN, dma(CORE, 0))
+    design.push(dma(CORE, 0), S2MM, 0)
+    design.run(IN, MM2S, Bd(words + 1))
+    data = np.array([packet_header(0, out_of_order=3), *counting(words)], np.uint32)
+    stored = assert_same(design, [data]).words(CORE)
+    np.testing.assert_array_equal(stored[16:][:words], counting(words))
+
+
 def test_an_id_without_a_rule_stops_its_channel():
     design = Design()
     store(design, MEMTILE, 4)
