@@ -137,7 +137,7 @@ def _fault(known: Reach, of: dict[str, int], count: int) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _factors(words: int) -> tuple[int, int]:
-    """Two wraps whose product is `words`, the first as large as can be; (0, 0) if there are none."""
+    """Two wraps whose product is `words`, the first as large as can be; (0, 0) if none."""
     for first in range(min(words, MAX_WRAP), 0, -1):
         if words % first == 0:
             return (first, words // first) if words // first <= MAX_WRAP else (0, 0)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lattices to lanes and chains: who moves what, in which batches; after `bdgen.pack`.
+
+Any column can read any row, so lattices are dealt freely: every lane gets what it can move until
+all are done at the same time, those that start later the less. A lattice that does not fit whole
+is split between two lanes. A lane's lattices are cut into *chains*, one task each: the BDs of one
+chain are written while the one before runs (ping-pong), and all of a chain share its repeat.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from bdgen.lattices import LATTICE, MAX_REPEAT, Lattices
+
+Ints = NDArray[np.int64]
+
+FIRST, COUNT, REPEAT = range(3)
+"""Columns of `Room.chains`: the first piece, how many pieces, and how often they are moved."""
+
+PADDING = 0
+"""Repeat of a chain that moves no pieces but a lane's padding, in one BD."""
+
+FIRST_CHAIN, END_CHAIN, ROWS, NBYTES, DST, PAD = range(6)
+"""Columns of `Room.lanes`: its chains, its rows, their bytes, where they land, and its padding."""
+
+
+class Weights(NamedTuple):
+    """What moving takes, in one unit of time: a row, and a BD each time it is loaded."""
+
+    row: float
+    bd: float
+
+
+class Room(NamedTuple):
+    """Room for a deal, and the deal: plain arrays that are filled again for each plan.
+
+    `pieces` are lattices or parts of them, `chains` and `lanes` have the columns named above.
+    `marks` says where the pieces of each repeat and lane begin.
+    """
+
+    pieces: Lattices
+    chains: Ints
+    lanes: Ints
+    marks: Ints
+    order: Ints
+
+
+def room(rows: int, lanes: int) -> Room:
+    """Room for any deal of a matrix of `rows` rows to so many lanes."""
+    most = rows + 2 * lanes
+    return Room(
+        pieces=np.zeros(most, LATTICE),
+        chains=np.zeros((most + lanes, 3), np.int64),
+        lanes=np.zeros((lanes, 6), np.int64),
+        marks=np.zeros((MAX_REPEAT + 1, lanes + 1), np.int64),
+        order=np.zeros(most, np.int64),
+    )
+
+
+@njit(cache=True, nogil=True)
+def deal(
+    lattices: Lattices,
+    starts: NDArray[np.float64],
+    weights: Weights,
+    pieces: Lattices,
+    marks: Ints,
+    order: Ints,
+    lanes: Ints,
+) -> int:
+    """Deal lattices to lanes, lane n starting at time `starts[n]`; return how many pieces.
+
+    The pieces of one repeat lie together, lane after lane; `marks[repeat, n]` is the first of lane
+    n, `marks[repeat, -1]` the end. `lanes` gets the rows of each lane.
+    """
+    lanes[:, ROWS] = 0
+    counts = np.zeros(MAX_REPEAT + 2, np.int64)
+    loads = np.zeros(MAX_REPEAT + 1)
+    for nth in range(len(lattices)):
+        repeat = lattices[nth].repeat
+        counts[repeat] += 1
+        loads[repeat] += _weight(lattices[nth], weights)
+    left = loads.sum()
+    needs = _needs(left, starts)
+    _sort(lattices, counts, order)
+    made = end = 0
+    for repeat in range(MAX_REPEAT, 0, -1):
+        marks[repeat] = made
+        if counts[repeat]:
+            at, end = end, end + counts[repeat]
+            share = min(loads[repeat] / left, 1.0)
+            made = _share_out(
+                lattices, order[at:end], needs, share, weights, pieces, marks[repeat], lanes
+            )
+            left -= loads[repeat]
+            needs *= 1.0 - share
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _sort(lattices: Lattices, counts: Ints, order: Ints) -> None:
+    """List lattices by descending repeat; `counts` says how many there are of each."""
+    at = np.zeros(MAX_REPEAT + 2, np.int64)
+    for repeat in range(MAX_REPEAT, 0, -1):
+        at[repeat - 1] = at[repeat] + counts[repeat]
+    for nth in range(len(lattices)):
+        repeat = lattices[nth].repeat
+        order[at[repeat]] = nth
+        at[repeat] += 1
+
+
+@njit(cache=True, nogil=True)
+def cut(
+    marks: Ints,
+    ramp: Ints,
+    halves: Ints,
+    row_bytes: int,
+    object_bytes: int,
+    chains: Ints,
+    lanes: Ints,
+) -> int:
+    """Cut every lane's pieces into chains, and place lane after lane; return how many chains.
+
+    Chain number r of a lane has at most `halves[r % 2]` BDs, and `ramp[r]` while the ramp lasts.
+    A lane whose rows are no whole number of fifo objects gets padding, in a chain of its own.
+    """
+    made = end = 0
+    for lane in range(len(lanes)):
+        nbytes = lanes[lane, ROWS] * row_bytes
+        lanes[lane, NBYTES], lanes[lane, DST] = nbytes, end
+        lanes[lane, PAD] = -nbytes % object_bytes
+        end += nbytes
+        first = lanes[lane, FIRST_CHAIN] = made
+        for repeat in range(MAX_REPEAT, 0, -1):
+            at = marks[repeat, lane]
+            while at < marks[repeat, lane + 1]:
+                most = halves[(made - first) % 2]
+                if made - first < len(ramp):
+                    most = min(most, ramp[made - first])
+                chains[made, FIRST], chains[made, REPEAT] = at, repeat
+                chains[made, COUNT] = min(most, marks[repeat, lane + 1] - at)
+                at += chains[made, COUNT]
+                made += 1
+        if lanes[lane, PAD] > 0:
+            chains[made, FIRST], chains[made, COUNT], chains[made, REPEAT] = -1, 1, PADDING
+            made += 1
+        lanes[lane, END_CHAIN] = made
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _needs(load: float, starts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each lane has to move so that all are done at once; nothing if it starts too late."""
+    end = np.inf
+    for _ in range(len(starts)):
+        used = starts[starts < end]
+        end = (load + used.sum()) / len(used)
+    return np.maximum(end - starts, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _share_out(
+    lattices: Lattices,
+    order: Ints,
+    needs: NDArray[np.float64],
+    share: float,
+    weights: Weights,
+    pieces: Lattices,
+    marks: Ints,
+    lanes: Ints,
+) -> int:
+    """Deal the lattices of one repeat: each lane gets `share` of what it still has to move.
+
+    Every lane takes every so manieth lattice, so that all get large and small ones alike.
+    """
+    last = len(needs) - 1
+    made = marks[0]
+    filled = 0.0
+    lane = 0
+    goal = needs[0] * share if last > 0 else np.inf
+    for stripe in range(last + 1):
+        for nth in range(stripe, len(order), last + 1):
+            pieces[made] = lattices[order[nth]]
+            load = _weight(pieces[made], weights)
+            while filled + load > goal:
+                units = _units(pieces[made])
+                fit = int((goal - filled) * units / load + 0.5) if goal > filled else 0
+                if fit == units:
+                    break
+                if fit > 0:
+                    filled += fit * load / units
+                    load -= fit * load / units
+                    _split(pieces, made, fit)
+                    lanes[lane, ROWS] += _size(pieces[made])
+                    made += 1
+                lane += 1
+                marks[lane] = made
+                goal = goal + needs[lane] * share if lane < last else np.inf
+            lanes[lane, ROWS] += _size(pieces[made])
+            filled += load
+            made += 1
+    for rest in range(lane + 1, last + 2):
+        marks[rest] = made
+    return made
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _size(one: Any) -> int:
+    """Rows of a lattice, its repeats included."""
+    return one.run * one.count * one.outer * one.repeat
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _weight(one: Any, weights: Weights) -> float:
+    """Time that a lattice takes."""
+    return _size(one) * weights.row + one.repeat * weights.bd
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _units(one: Any) -> int:
+    """Into how many equal parts a lattice can be split along its outermost level."""
+    if one.outer > 1:
+        return one.outer
+    return one.count if one.count > 1 else one.run
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _split(pieces: Lattices, at: int, units: int) -> None:
+    """Split off the first `units` parts of a piece; the rest becomes the next piece."""
+    pieces[at + 1] = pieces[at]
+    head, tail = pieces[at], pieces[at + 1]
+    if head.outer > 1:
+        head.outer, tail.outer = units, tail.outer - units
+        tail.first += units * head.outer_step
+    elif head.count > 1:
+        head.count, tail.count = units, tail.count - units
+        tail.first += units * head.step
+    else:
+        head.run, tail.run = units, tail.run - units
+        tail.first += units
+    _close(head)
+    _close(tail)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _close(one: Any) -> None:
+    """A level of 1 has step 0."""
+    if one.count == 1:
+        one.step = 0
+    if one.outer == 1:
+        one.outer_step = 0
+
+
+@njit(cache=True, nogil=True)
+def list_rows(pieces: Lattices, chains: Ints, lanes: Ints, listed: Ints) -> None:
+    """List the rows of a deal in the order in which they land."""
+    at = 0
+    for lane in range(len(lanes)):
+        for chain in range(lanes[lane, FIRST_CHAIN], lanes[lane, END_CHAIN]):
+            for t in range(chains[chain, REPEAT]):
+                for nth in range(chains[chain, FIRST], chains[chain, FIRST] + chains[chain, COUNT]):
+                    one = pieces[nth]
+                    for j in range(one.outer):
+                        for i in range(one.count):
+                            row = one.first + t * one.repeat_step
+                            row += i * one.step + j * one.outer_step
+                            for a in range(one.run):
+                                listed[at] = row + a
+                                at += 1

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bitmap to lattices: covers the wanted rows, each exactly once, with as few BDs as effort allows.
+
+After `bdgen.scan`, before `bdgen.chains`. A gather may take its rows in any order, so a BD need not
+be one run: whatever set of rows its dimensions can step over will do (`bdgen.lattices`). `runs`
+makes one BD a run; `fast` takes the largest lattice that it finds from the lowest row left
+(`bdgen.progressions`); `best` searches on from there (`bdgen.pack_best`).
+"""
+
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from bdgen.bitmap import Bitmap, check
+from bdgen.errors import PlanError
+from bdgen.lattices import LATTICE, Lattices, reach
+from bdgen.progressions import Knobs, cover, scratch
+from bdgen.words import load_word, set_bits, trailing_zeros
+
+Effort = Literal["runs", "fast", "best"]
+EFFORTS: tuple[Effort, ...] = ("runs", "fast", "best")
+
+SPAN = 2048
+"""Longest step that `fast` looks for, in rows: beyond it, time grows faster than lattices do."""
+
+
+class Pace(NamedTuple):
+    """How `fast` searches up to a density.
+
+    A progression has at most `longest` rows, `tries` candidates of each length are looked at, and
+    one pass is made per threshold, which the rows of a lattice must reach.
+    """
+
+    density: float
+    longest: int
+    tries: int
+    thresholds: tuple[int, ...]
+
+
+PACES: tuple[tuple[Pace, ...], ...] = (
+    (
+        Pace(0.05, 3, 8, (3, 1)),
+        Pace(0.15, 4, 8, (4, 3, 1)),
+        Pace(0.25, 5, 8, (5, 4, 3, 1)),
+        Pace(0.40, 7, 8, (5, 4, 1)),
+        Pace(1.00, 8, 8, (1,)),
+    ),
+    (
+        Pace(0.15, 3, 8, (6, 4, 1)),
+        Pace(0.25, 4, 8, (8, 6, 4, 1)),
+        Pace(0.40, 5, 8, (1,)),
+        Pace(1.00, 8, 8, (1,)),
+    ),
+    (
+        Pace(0.05, 3, 8, (1,)),
+        Pace(0.15, 3, 4, (1,)),
+        Pace(0.40, 4, 4, (1,)),
+        Pace(1.00, 4, 2, (1,)),
+    ),
+)
+"""Paces by how often a progression can be doubled (0, 1, 2), chosen on Bernoulli masks of 11,008
+rows: more passes and tries find more, but a plan must be made in less time than its rows take.
+"""
+
+LONGEST = max(pace.longest for paces in PACES for pace in paces)
+TRIES = max(pace.tries for paces in PACES for pace in paces)
+
+
+class Packer:
+    """Packs bitmaps of one matrix shape again and again, without allocating in between.
+
+    `repeats` allows the repeat of chains as a level. Gaps of at most `max_gap` rows are moved along
+    instead of splitting runs. One packer works on one bitmap at a time. PlanError for an unknown
+    effort, a negative gap, or rows that are no whole number of words.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        row_bytes: int,
+        effort: Effort = "fast",
+        repeats: bool = True,
+        max_gap: int = 0,
+    ) -> None:
+        if effort not in EFFORTS:
+            raise PlanError(f'effort "{effort}" is not known; give {", ".join(EFFORTS)}')
+        if rows < 1:
+            raise PlanError(f"a matrix of {rows} rows has nothing to pack; give at least 1")
+        if max_gap < 0:
+            raise PlanError(f"a gap of {max_gap} rows between runs cannot be; give 0 or more")
+        self.rows, self.row_bytes, self.effort, self.repeats = rows, row_bytes, effort, repeats
+        self.max_gap = max_gap
+        self.reach = reach(row_bytes)
+        self._out = np.zeros(rows, LATTICE)
+        self._room = scratch(rows, self.reach, repeats, LONGEST, TRIES, SPAN)
+
+    def pack(self, bitmap: Bitmap) -> Lattices:
+        """The lattices of a bitmap, in a view that the next call overwrites."""
+        bitmap = check(bitmap, self.rows)
+        if self.effort == "runs":
+            return self._out[: cover_runs(bitmap, self.max_gap, self._out)]
+        bits, table, knobs = self._room
+        wanted = fill_words(bitmap, bits)
+        if self.max_gap:
+            wanted = close_gaps(bits, knobs.words, self.max_gap)
+        if self.effort == "best":
+            from bdgen.pack_best import best
+
+            closed = bits[: knobs.words].view(np.uint8)[: len(bitmap)]
+            return best(closed, self.rows, self.row_bytes, repeats=self.repeats)
+        pace, thresholds = _pace(knobs.doublings, wanted / self.rows)
+        knobs = knobs._replace(longest=pace.longest, tries=pace.tries)
+        made = take_runs(bits, knobs, self._out)
+        return self._out[: cover(bits, table, knobs, thresholds, self._out, made)]
+
+
+def pack(
+    bitmap: Bitmap,
+    rows: int,
+    row_bytes: int,
+    *,
+    effort: Effort = "fast",
+    repeats: bool = True,
+    max_gap: int = 0,
+) -> Lattices:
+    """Cover the marked rows of a matrix, each once; an array of `LATTICE`, one a BD.
+
+    `effort` is "runs", "fast" or "best"; without `repeats` no lattice uses the chain's repeat. The
+    rows of gaps up to `max_gap` are covered too; with 0, no other row than those marked.
+    PlanError if the bitmap is not one of `rows` rows, or `row_bytes` no whole number of words.
+    """
+    return Packer(rows, row_bytes, effort, repeats, max_gap).pack(bitmap).copy()
+
+
+def _pace(doublings: int, density: float) -> tuple[Pace, NDArray[np.int64]]:
+    """The pace for a density, and its thresholds as an array."""
+    return next(pace for pace in _ready_paces()[doublings] if density <= pace[0].density)
+
+
+@lru_cache(maxsize=1)
+def _ready_paces() -> tuple[tuple[tuple[Pace, NDArray[np.int64]], ...], ...]:
+    return tuple(
+        tuple((pace, np.array(pace.thresholds, np.int64)) for pace in paces) for paces in PACES
+    )
+
+
+@njit(cache=True, nogil=True)
+def fill_words(bitmap: Bitmap, words: NDArray[np.uint64]) -> int:
+    """Copy a bitmap to words of 64 rows; return how many rows it marks."""
+    marked = 0
+    for word in range((len(bitmap) + 7) // 8):
+        words[word] = load_word(bitmap, word)
+        marked += set_bits(words[word])
+    return marked
+
+
+@njit(cache=True, nogil=True)
+def close_gaps(words: NDArray[np.uint64], count: int, max_gap: int) -> int:
+    """Mark the rows of gaps up to `max_gap` in the first `count` words; return all marked."""
+    marked, last = 0, -1
+    for word in range(count):
+        bits = words[word]
+        while bits:
+            row = word * 64 + trailing_zeros(bits)
+            bits &= bits - np.uint64(1)
+            first = last + 1 if last >= 0 and row - last - 1 <= max_gap else row
+            for filled in range(first, row):
+                words[filled >> 6] |= np.uint64(1) << np.uint64(filled & 63)
+            marked += row - first + 1
+            last = row
+    return marked
+
+
+@njit(cache=True, nogil=True)
+def take_runs(words: NDArray[np.uint64], knobs: Knobs, out: Lattices) -> int:
+    """Take runs that are longer than the longest lattice, and leave the rest; how many are taken.
+
+    A run of an odd number of rows loses its last row to the rest, so that chains can repeat.
+    """
+    least = knobs.longest << knobs.doublings
+    made, first, last = 0, -1, -2
+    for word in range(knobs.words + 1):
+        bits = words[word]
+        while bits or word == knobs.words:
+            row = word * 64 + trailing_zeros(bits)
+            bits &= bits - np.uint64(1)
+            if row == last + 1 and word < knobs.words:
+                last = row
+                continue
+            if last - first + 1 >= least:
+                made = _take_run(words, knobs, first, last - first + 1, out, made)
+            first = last = row
+            if word == knobs.words:
+                break
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _take_run(
+    words: NDArray[np.uint64], knobs: Knobs, first: int, length: int, out: Lattices, made: int
+) -> int:
+    """Write a run, in two repeats if it can be."""
+    _open(out[made], first)
+    if knobs.repeats and length // 2 <= knobs.max_step:
+        length -= length % 2
+        out[made].run = out[made].repeat_step = length // 2
+        out[made].repeat = 2
+    else:
+        out[made].run = length
+    for row in range(first, first + length):
+        words[row >> 6] &= ~(np.uint64(1) << np.uint64(row & 63))
+    return made + 1
+
+
+@njit(cache=True, nogil=True)
+def cover_runs(bitmap: Bitmap, max_gap: int, out: Lattices) -> int:
+    """One lattice a run or island; return how many are in `out`. One `trailing_zeros` per edge."""
+    made = ended = 0
+    before = np.uint64(0)
+    words = (len(bitmap) + 7) // 8
+    for word in range(words + 1):
+        bits = load_word(bitmap, word) if word < words else np.uint64(0)
+        shifted = bits << np.uint64(1) | before
+        before = bits >> np.uint64(63)
+        edges = bits ^ shifted
+        while edges:
+            row = word * 64 + trailing_zeros(edges)
+            edges &= edges - np.uint64(1)
+            if made == ended:
+                if max_gap and made and row - out[made - 1].first - out[made - 1].run <= max_gap:
+                    ended -= 1
+                else:
+                    _open(out[made], row)
+                    made += 1
+            else:
+                out[ended].run = row - out[ended].first
+                ended += 1
+    return made
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _open(one: Any, first: int) -> None:
+    """A run begins."""
+    one.first, one.run = first, 1
+    one.count = one.outer = one.repeat = 1
+    one.step = one.outer_step = one.repeat_step = 0

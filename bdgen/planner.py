@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Activation vector to finished instruction words, again and again: the hot path of `host`.
+
+scan -> bitmap -> lattices -> chains -> words, all in arrays that a `Planner` makes once. A planner
+serves one layer's shape; it may plan while the plan of another runs, since they share nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from bdgen import chain_words, chains, scan
+from bdgen.bd_words import Addressing, row_shape
+from bdgen.bitmap import Bitmap, bitmap_bytes
+from bdgen.chain_words import Counts, Layout, Words
+from bdgen.chains import NBYTES, PAD, ROWS, Weights
+from bdgen.costs import FREE, Costs, behind, starts
+from bdgen.errors import PlanError, describe
+from bdgen.lattices import Lattices
+from bdgen.pack import Effort, Packer
+from bdgen.scan import ElementName
+from bdgen.stencils import header
+from bdgen.target import Matrix, Target
+
+AddressingName = Literal["patch", "absolute", "iteration"]
+
+RAMP = (2, 4)
+"""BDs of a lane's first chains: short ones, so that all lanes move soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a planner plans.
+
+    `addresses` are the device addresses of weights and output, for addressing "absolute". `max_gap`
+    rows between runs are moved rather than split. `costs` decides how work is shared out.
+    """
+
+    effort: Effort = "fast"
+    addressing: AddressingName = "patch"
+    addresses: tuple[int, int] | None = None
+    max_gap: int = 0
+    costs: Costs = FREE
+    dtype: ElementName | None = None
+    threshold: float = 0.0
+
+
+class Plan(NamedTuple):
+    """A stream and what it moves, in views of the planner's arrays: valid until it plans again.
+
+    `words` is the TXN stream, a view of the buffer that was given. `lanes` has a row for each lane
+    with the columns that `bdgen.chains` names.
+    """
+
+    words: Words
+    counts: Counts
+    lattices: int
+    pieces: Lattices
+    chains: NDArray[np.int64]
+    lanes: NDArray[np.int64]
+
+    @property
+    def rows_moved(self) -> int:
+        """Rows read from the matrix."""
+        return int(self.lanes[:, ROWS].sum())
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes read from the matrix, padding not counted; the output has them from its start."""
+        return int(self.lanes[:, NBYTES].sum())
+
+    @property
+    def padding_bytes(self) -> int:
+        """Bytes that bring each lane to a whole number of fifo objects."""
+        return int(self.lanes[:, PAD].sum())
+
+    def rows(self) -> NDArray[np.int64]:
+        """The row of the matrix in each place of the output, from its start."""
+        listed = np.empty(self.rows_moved, np.int64)
+        chains.list_rows(self.pieces, self.chains, self.lanes, listed)
+        return listed
+
+
+class Planner:
+    """Plans gathers of one matrix on one target.
+
+    PlanError for options that contradict each other or the target.
+    """
+
+    def __init__(self, target: Target, matrix: Matrix, options: Options = Options()) -> None:
+        self.target, self.matrix, self.options = target, matrix, options
+        mode = _addressing(options)
+        self._packer = Packer(
+            matrix.rows,
+            matrix.row_bytes,
+            options.effort,
+            repeats=mode is not Addressing.ITERATION,
+            max_gap=options.max_gap,
+        )
+        receives = 1 if matrix.row_bytes % target.object_bytes == 0 else 2
+        sends = target.bds_per_lane * target.channels - target.channels * receives
+        half0 = sends // target.channels // 2
+        half1 = sends // target.channels - half0
+        arg, output_arg = options.addresses or (matrix.arg, matrix.output_arg)
+        self._layout = Layout(
+            int(mode), target.columns, target.channels, receives, half0, half1, arg, output_arg
+        )
+        self._shape = row_shape(target, matrix)
+        self._halves = np.array([half0, half1], np.int64)
+        self._ramp = np.array(RAMP, np.int64)
+        patches = 0 if mode is Addressing.ABSOLUTE else 1
+        begin = starts(options.costs, target, RAMP[0], patches)
+        self._behind = behind(options.costs, begin)
+        self._weights = Weights(
+            float(self._shape.row_words), options.costs.next_bd / options.costs.word
+        )
+        self._room = chains.room(matrix.rows, len(target.lanes))
+        self._desk = chain_words.desk(target)
+        self._empty, self._registers = chain_words.empty_ops(), chain_words.channel_registers()
+        self._bitmap = np.zeros(bitmap_bytes(matrix.rows), np.uint8)
+        self._header = header(target, 0, 0)
+
+    def buffer(self) -> Words:
+        """A buffer that every stream of this planner fits, with its header."""
+        runs = self.matrix.rows // 2 + 1 if self.options.effort == "runs" else self.matrix.rows
+        words = np.zeros(chain_words.capacity(self.target, runs), np.uint32)
+        words[: len(self._header)] = self._header
+        return words
+
+    def plan_into(self, buffer: Words, activations: NDArray[Any]) -> Plan:
+        """Plan the rows that an activation vector needs, into a buffer of `buffer()`.
+
+        Overwrites the plan before. PlanError if the vector does not fit the matrix.
+        """
+        self._check_buffer(buffer)
+        bitmap = scan.scan(
+            activations,
+            dtype=self.options.dtype,
+            threshold=self.options.threshold,
+            count=self.matrix.rows,
+            out=self._bitmap,
+        )
+        return self._plan(buffer, bitmap)
+
+    def plan_bitmap_into(self, buffer: Words, bitmap: Bitmap) -> Plan:
+        """Plan the rows that a bitmap marks, into a buffer of `buffer()`."""
+        self._check_buffer(buffer)
+        return self._plan(buffer, bitmap)
+
+    def _plan(self, buffer: Words, bitmap: Bitmap) -> Plan:
+        lattices = self._packer.pack(bitmap)
+        room, desk = self._room, self._desk
+        _deal_and_write(
+            lattices, self._behind, self._weights, *room, self._ramp, self._halves,
+            self.matrix.row_bytes, self.target.object_bytes, buffer, self._empty, self._registers,
+            self._layout, self._shape, *desk,
+        )  # fmt: skip
+        counts = Counts(*desk.pen[: len(Counts._fields)].tolist())
+        return Plan(
+            buffer[: counts.words], counts, len(lattices), room.pieces, room.chains, room.lanes
+        )
+
+    def _check_buffer(self, buffer: Words) -> None:
+        needed = 16
+        if not isinstance(buffer, np.ndarray) or buffer.dtype != np.uint32 or len(buffer) < needed:
+            raise PlanError(f"{describe(buffer)} is no stream buffer; make one with buffer()")
+
+
+def _addressing(options: Options) -> Addressing:
+    """The addressing that options name; PlanError if it lacks what it needs."""
+    names = {mode.name.lower(): mode for mode in Addressing}
+    if options.addressing not in names:
+        raise PlanError(f'addressing "{options.addressing}" is not one of {", ".join(names)}')
+    mode = names[options.addressing]
+    if (mode is Addressing.ABSOLUTE) != (options.addresses is not None):
+        raise PlanError(
+            'addressing "absolute" and device addresses go together; give both or neither'
+        )
+    return mode
+
+
+@njit(cache=True, nogil=True)
+def _deal_and_write(
+    lattices: Any,
+    late: Any,
+    weights: Any,
+    pieces: Any,
+    chain_table: Any,
+    lanes: Any,
+    marks: Any,
+    order: Any,
+    ramp: Any,
+    halves: Any,
+    row_bytes: int,
+    object_bytes: int,
+    words: Any,
+    empty: Any,
+    registers: Any,
+    layout: Any,
+    shape: Any,
+    pen: Any,
+    listed: Any,
+    held: Any,
+) -> None:
+    """The compiled half of a plan, in one call."""
+    chains_deal(lattices, late, weights, pieces, marks, order, lanes)
+    chains_cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
+    chain_write(
+        words, empty, registers, layout, shape, pieces, chain_table, lanes, pen, listed, held
+    )
+
+
+chains_deal, chains_cut, chain_write = chains.deal, chains.cut, chain_words.write
