@@ -54,14 +54,15 @@ from bdgen.target import WORD_BYTES, Target
 class Layout(NamedTuple):
     """Where BDs and bytes lie, the same for every plan of a planner.
 
-    `receives` BDs a lane come first among a shim's, then the first halves of its lanes' send BDs,
-    `half0` each, then the second, `half1` each. `arg` and `output_arg` are host buffers, or device
-    addresses if `addressing` is absolute.
+    Tokens of `together` columns are awaited at once. `receives` BDs a lane come first among a
+    shim's, then the first halves of its lanes' send BDs, `half0` each, then the second, `half1`
+    each. `arg` and `output_arg` are host buffers, or device addresses if `addressing` is absolute.
     """
 
     addressing: int
     columns: int
     channels: int
+    together: int
     receives: int
     half0: int
     half1: int
@@ -70,7 +71,7 @@ class Layout(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a stream holds: words, ops, send BDs written, patches, pushes and awaited tokens."""
+    """What a stream holds: words, ops, BDs written, patches, pushes and awaited tokens."""
 
     words: int
     ops: int
@@ -188,9 +189,10 @@ def write(
     for lane in range(len(lanes)):
         rounds = max(rounds, lanes[lane, END_CHAIN] - lanes[lane, FIRST_CHAIN])
     for nth in range(rounds):
-        if nth >= 2:
-            _wait(words, empty, layout, lanes, pen, nth, MM2S)
         for column in range(layout.columns):
+            if nth >= 2 and column % layout.together == 0:
+                end = min(column + layout.together, layout.columns)
+                _wait(words, empty, layout, lanes, pen, column, end, nth, MM2S)
             pen[FOLLOWING], pen[LISTED] = -1, 0
             for lane in range(column * layout.channels, (column + 1) * layout.channels):
                 if nth == 0 and _has(lanes, lane, 0):
@@ -205,7 +207,7 @@ def write(
             for lane in range(column * layout.channels, (column + 1) * layout.channels):
                 if _has(lanes, lane, nth):
                     _push(words, empty, registers, layout, chains, lanes, pen, lane, nth)
-    _wait(words, empty, layout, lanes, pen, 0, S2MM)
+    _wait(words, empty, layout, lanes, pen, 0, layout.columns, 0, S2MM)
     words[HEADER_OPS] = pen[OPS]
     words[HEADER_BYTES] = pen[AT] * WORD_BYTES
 
@@ -255,7 +257,6 @@ def _write_chain(
     """Write the BDs of a lane's chain number `nth`."""
     chain = lanes[lane, FIRST_CHAIN] + nth
     first, count = _first_send(layout, lane, nth), chains[chain, COUNT]
-    pen[BDS] += count
     for which in range(count):
         bd = first + which
         last = tail(bd, which + 1 < count)
@@ -295,6 +296,7 @@ def _open(words: Words, empty: Words, pen: Ints, column: int, bd: int) -> int:
     at = pen[AT]
     pen[AT] = at + BD_WORDS
     pen[FOLLOWING] = bd + 1
+    pen[BDS] += 1
     words[pen[HEAD] + BLOCK_BYTES] = (at + BD_WORDS - pen[HEAD]) * WORD_BYTES
     return at
 
@@ -342,6 +344,7 @@ def _rewrite(
     words[shifted + TAIL] = last
     pen[AT] = shifted + BD_WORDS
     pen[FOLLOWING] = -1
+    pen[BDS] += 1
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -404,14 +407,25 @@ def _set_id(
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _wait(
-    words: Words, empty: Words, layout: Layout, lanes: Ints, pen: Ints, nth: int, way: int
+    words: Words,
+    empty: Words,
+    layout: Layout,
+    lanes: Ints,
+    pen: Ints,
+    column: int,
+    beyond: int,
+    nth: int,
+    way: int,
 ) -> None:
-    """Await a token of every lane that has a chain number `nth`: one op for adjacent columns."""
+    """Await a token of each lane of some columns that has a chain number `nth`.
+
+    One op does for adjacent columns.
+    """
     for channel in range(layout.channels):
-        first = 0
-        while first < layout.columns:
+        first = column
+        while first < beyond:
             end = first
-            while end < layout.columns and _has(lanes, end * layout.channels + channel, nth):
+            while end < beyond and _has(lanes, end * layout.channels + channel, nth):
                 end += 1
             if end > first:
                 at = _op(words, empty, pen, TCT_OP, TCT_WORDS) + TCT_FIRST

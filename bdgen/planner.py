@@ -27,7 +27,8 @@ from bdgen.target import Matrix, Target
 
 AddressingName = Literal["patch", "absolute", "iteration"]
 
-RAMP = (2, 4)
+TOGETHER = 8
+RAMP = (3, 6)
 """BDs of a lane's first chains: short ones, so that all lanes move soon."""
 
 
@@ -106,7 +107,15 @@ class Planner:
         half1 = sends // target.channels - half0
         arg, output_arg = options.addresses or (matrix.arg, matrix.output_arg)
         self._layout = Layout(
-            int(mode), target.columns, target.channels, receives, half0, half1, arg, output_arg
+            int(mode),
+            target.columns,
+            target.channels,
+            TOGETHER,
+            receives,
+            half0,
+            half1,
+            arg,
+            output_arg,
         )
         self._shape = row_shape(target, matrix)
         self._halves = np.array([half0, half1], np.int64)

@@ -17,8 +17,8 @@ from bdgen import emit, schedule
 from bdgen.bitmap import Bitmap
 from bdgen.emit import Counts, Job
 from bdgen.errors import PlanError
+from bdgen.planner import Options, Planner
 from bdgen.request import Location, Request
-from bdgen.runs import runs
 from bdgen.schedule import Batches, Deal, Ints, Limits, Placement, Transfers
 from bdgen.stencils import Words
 from bdgen.target import Matrix, Target
@@ -152,33 +152,37 @@ def phase2(
     return _program("phase2", target, matrix, transfers, wanted, stream, padding)
 
 
-def host(
-    target: Target,
-    matrix: Matrix,
-    bitmap: Bitmap,
-    max_gap: int = 0,
-    merge: bool = True,
-    by: Deal = "block",
-) -> Program:
-    """Runs of wanted rows, a BD each, chained: one push and one wait a batch, on stock firmware.
+def host(target: Target, matrix: Matrix, bitmap: Bitmap, options: Options | None = None) -> Program:
+    """Wanted rows in packed, chained BDs on stock firmware: what `bdgen.planner` makes of them.
 
-    Runs up to `max_gap` unneeded rows apart are moved as one. Without `merge` each row has its own
-    BD, and rows may be dealt otherwise than by `block`. PlanError for a contradiction of these.
+    With a gap in `options`, unneeded rows between wanted ones are moved too.
     """
     wanted = bitmaps.unpack(bitmap, matrix.rows)
-    lanes = len(target.lanes)
-    if merge:
-        if by != "block":
-            raise PlanError(f'runs cannot be dealt by "{by}"; give by="block" or merge=False')
-        starts, lengths = runs(bitmap, matrix.rows)
-        transfers = schedule.deal_runs(starts, lengths, matrix, lanes, max_gap)
-    elif max_gap:
-        raise PlanError(f"a gap of {max_gap} rows only joins merged runs; give merge=True")
-    else:
-        rows = bitmaps.rows(bitmap, matrix.rows)
-        transfers = schedule.deal_rows(rows, matrix, lanes, by)
-    stream = gather_words(target, matrix, transfers, "chain", scratch_offset=transfers.total_bytes)
-    return _program("host", target, matrix, transfers, wanted, stream)
+    planner = Planner(target, matrix, options or Options())
+    plan = planner.plan_bitmap_into(planner.buffer(), bitmap)
+    listed = plan.rows()
+    moved, tail = plan.bytes_moved, plan.padding_bytes > 0
+    return Program(
+        phase="host",
+        firmware="stock",
+        words=plan.words.copy(),
+        placement=Placement(
+            row=listed,
+            row_offset=np.zeros(len(listed), np.int64),
+            nbytes=np.full(len(listed), matrix.row_bytes, np.int64),
+            dst=np.arange(len(listed)) * matrix.row_bytes,
+            wanted=wanted[listed],
+        ),
+        output_bytes=moved + tail * target.object_bytes,
+        scratch_offset=moved,
+        padding_bytes=plan.padding_bytes,
+        rows_wanted=int(np.count_nonzero(wanted)),
+        rows_moved=plan.rows_moved,
+        bytes_moved=moved,
+        bds=plan.counts.bds,
+        pushes=plan.counts.pushes,
+        tokens=plan.counts.tokens,
+    )
 
 
 def gather_words(
