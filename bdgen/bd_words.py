@@ -5,14 +5,26 @@ Field places come from the register table; `bdgen.lattices` says what fits.
 """
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from aie2.registers import SHIM_BD
-from bdgen.lattices import MAX_REPEAT, MAX_STEP_WORDS, MAX_WRAP
+from bdgen.lattices import (
+    COUNT,
+    MAX_REPEAT,
+    MAX_STEP_WORDS,
+    MAX_WRAP,
+    OUTER,
+    OUTER_STEP,
+    REPEAT,
+    REPEAT_STEP,
+    RUN,
+    STEP,
+    Table,
+)
 from bdgen.stencils import AXCACHE
 from bdgen.target import WORD_BYTES, Matrix, Target
 
@@ -86,16 +98,16 @@ def first_wrap(words: int) -> int:
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def lattice_words(shape: RowShape, one: Any) -> int:
+def lattice_words(shape: RowShape, of: Table, nth: int) -> int:
     """Words that a BD moves each time it is loaded."""
-    return one.run * one.count * one.outer * shape.row_words
+    return of[nth, RUN] * of[nth, COUNT] * of[nth, OUTER] * shape.row_words
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def write_shape(words: Words, at: int, shape: RowShape, one: Any) -> None:
+def write_shape(words: Words, at: int, shape: RowShape, of: Table, nth: int) -> None:
     """Write a lattice's length, dimensions and iteration: all words but address and tail."""
-    run, count, step = one.run, one.count, one.step
-    outer, outer_step = one.outer, one.outer_step
+    run, count, step = of[nth, RUN], of[nth, COUNT], of[nth, STEP]
+    outer, outer_step = of[nth, OUTER], of[nth, OUTER_STEP]
     if count == 1:
         count, step, outer = outer, outer_step, 1
     block = run * shape.row_words
@@ -113,9 +125,9 @@ def write_shape(words: Words, at: int, shape: RowShape, one: Any) -> None:
         words[at + D1] = shape.burst | (block // first) << WRAP_SHIFT | first - 1
         words[at + D2] = shape.axcache | step * shape.row_words - 1
     words[at + ITERATION] = 0
-    if one.repeat > 1:
-        stepped = one.repeat_step * shape.row_words - 1
-        words[at + ITERATION] = (one.repeat - 1) << TIMES_SHIFT | stepped
+    if of[nth, REPEAT] > 1:
+        stepped = of[nth, REPEAT_STEP] * shape.row_words - 1
+        words[at + ITERATION] = (of[nth, REPEAT] - 1) << TIMES_SHIFT | stepped
 
 
 @njit(cache=True, nogil=True, forceinline=True)

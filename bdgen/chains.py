@@ -7,17 +7,29 @@ is split between two lanes. A lane's lattices are cut into *chains*, one task ea
 chain are written while the one before runs (ping-pong), and all of a chain share its repeat.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from bdgen.lattices import LATTICE, MAX_REPEAT, Lattices
+from bdgen.lattices import (
+    COUNT,
+    FIRST,
+    LATTICE,
+    MAX_REPEAT,
+    OUTER,
+    OUTER_STEP,
+    REPEAT,
+    REPEAT_STEP,
+    RUN,
+    STEP,
+    Table,
+)
 
 Ints = NDArray[np.int64]
 
-FIRST, COUNT, REPEAT = range(3)
+CHAIN_FIRST, CHAIN_COUNT, CHAIN_REPEAT = range(3)
 """Columns of `Room.chains`: the first piece, how many pieces, and how often they are moved."""
 
 PADDING = 0
@@ -37,11 +49,11 @@ class Weights(NamedTuple):
 class Room(NamedTuple):
     """Room for a deal, and the deal: plain arrays that are filled again for each plan.
 
-    `pieces` are lattices or parts of them, `chains` and `lanes` have the columns named above.
-    `marks` says where the pieces of each repeat and lane begin.
+    `pieces` is a table of lattices or parts of them, `chains` and `lanes` have the columns named
+    above. `marks` says where the pieces of each repeat and lane begin.
     """
 
-    pieces: Lattices
+    pieces: Table
     chains: Ints
     lanes: Ints
     marks: Ints
@@ -52,7 +64,7 @@ def room(rows: int, lanes: int) -> Room:
     """Room for any deal of a matrix of `rows` rows to so many lanes."""
     most = rows + 2 * lanes
     return Room(
-        pieces=np.zeros(most, LATTICE),
+        pieces=np.zeros((most, len(LATTICE)), np.int32),
         chains=np.zeros((most + lanes, 3), np.int64),
         lanes=np.zeros((lanes, 6), np.int64),
         marks=np.zeros((MAX_REPEAT + 1, lanes + 1), np.int64),
@@ -62,10 +74,10 @@ def room(rows: int, lanes: int) -> Room:
 
 @njit(cache=True, nogil=True)
 def deal(
-    lattices: Lattices,
+    lattices: Table,
     starts: NDArray[np.float64],
     weights: Weights,
-    pieces: Lattices,
+    pieces: Table,
     marks: Ints,
     order: Ints,
     lanes: Ints,
@@ -78,13 +90,12 @@ def deal(
     lanes[:, ROWS] = 0
     counts = np.zeros(MAX_REPEAT + 2, np.int64)
     loads = np.zeros(MAX_REPEAT + 1)
-    for nth in range(len(lattices)):
-        repeat = lattices[nth].repeat
-        counts[repeat] += 1
-        loads[repeat] += _weight(lattices[nth], weights)
+    _weigh(lattices, weights, counts, loads)
     left = loads.sum()
     needs = _needs(left, starts)
-    _sort(lattices, counts, order)
+    sorted_already = counts.max() == len(lattices)
+    if not sorted_already:
+        _sort(lattices, counts, order)
     made = end = 0
     for repeat in range(MAX_REPEAT, 0, -1):
         marks[repeat] = made
@@ -92,21 +103,35 @@ def deal(
             at, end = end, end + counts[repeat]
             share = min(loads[repeat] / left, 1.0)
             made = _share_out(
-                lattices, order[at:end], needs, share, weights, pieces, marks[repeat], lanes
-            )
+                lattices, order[at:end], sorted_already, needs, share, weights, pieces,
+                marks[repeat], lanes,
+            )  # fmt: skip
             left -= loads[repeat]
             needs *= 1.0 - share
     return made
 
 
 @njit(cache=True, nogil=True)
-def _sort(lattices: Lattices, counts: Ints, order: Ints) -> None:
+def _weigh(lattices: Table, weights: Weights, counts: Ints, loads: NDArray[np.float64]) -> None:
+    """Count lattices, and sum up their time, by repeat."""
+    at = 0
+    while at < len(lattices):
+        repeat, rows, first = lattices[at, REPEAT], 0, at
+        while at < len(lattices) and lattices[at, REPEAT] == repeat:
+            rows += _size(lattices, at)
+            at += 1
+        counts[repeat] += at - first
+        loads[repeat] += rows * weights.row + (at - first) * repeat * weights.bd
+
+
+@njit(cache=True, nogil=True)
+def _sort(lattices: Table, counts: Ints, order: Ints) -> None:
     """List lattices by descending repeat; `counts` says how many there are of each."""
     at = np.zeros(MAX_REPEAT + 2, np.int64)
     for repeat in range(MAX_REPEAT, 0, -1):
         at[repeat - 1] = at[repeat] + counts[repeat]
     for nth in range(len(lattices)):
-        repeat = lattices[nth].repeat
+        repeat = lattices[nth, REPEAT]
         order[at[repeat]] = nth
         at[repeat] += 1
 
@@ -139,12 +164,16 @@ def cut(
                 most = halves[(made - first) % 2]
                 if made - first < len(ramp):
                     most = min(most, ramp[made - first])
-                chains[made, FIRST], chains[made, REPEAT] = at, repeat
-                chains[made, COUNT] = min(most, marks[repeat, lane + 1] - at)
-                at += chains[made, COUNT]
+                chains[made, CHAIN_FIRST], chains[made, CHAIN_REPEAT] = at, repeat
+                chains[made, CHAIN_COUNT] = min(most, marks[repeat, lane + 1] - at)
+                at += chains[made, CHAIN_COUNT]
                 made += 1
         if lanes[lane, PAD] > 0:
-            chains[made, FIRST], chains[made, COUNT], chains[made, REPEAT] = -1, 1, PADDING
+            chains[made, CHAIN_FIRST], chains[made, CHAIN_COUNT], chains[made, CHAIN_REPEAT] = (
+                -1,
+                1,
+                PADDING,
+            )
             made += 1
         lanes[lane, END_CHAIN] = made
     return made
@@ -162,30 +191,33 @@ def _needs(load: float, starts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def _share_out(
-    lattices: Lattices,
+    lattices: Table,
     order: Ints,
+    in_order: bool,
     needs: NDArray[np.float64],
     share: float,
     weights: Weights,
-    pieces: Lattices,
+    pieces: Table,
     marks: Ints,
     lanes: Ints,
 ) -> int:
     """Deal the lattices of one repeat: each lane gets `share` of what it still has to move.
 
-    Every lane takes every so manieth lattice, so that all get large and small ones alike.
+    Every lane takes every so manieth lattice, so that all get large and small ones alike. With
+    `in_order` the lattices are all there are, as they come.
     """
     last = len(needs) - 1
-    made = marks[0]
-    filled = 0.0
-    lane = 0
-    goal = needs[0] * share if last > 0 else np.inf
+    made, lane, rows = marks[0], 0, 0
+    filled, goal = 0.0, needs[0] * share if last > 0 else np.inf
     for stripe in range(last + 1):
         for nth in range(stripe, len(order), last + 1):
-            pieces[made] = lattices[order[nth]]
-            load = _weight(pieces[made], weights)
+            source = nth if in_order else order[nth]
+            for column in range(REPEAT_STEP + 1):
+                pieces[made, column] = lattices[source, column]
+            size = _size(pieces, made)
+            load = size * weights.row + pieces[made, REPEAT] * weights.bd
             while filled + load > goal:
-                units = _units(pieces[made])
+                units = _units(pieces, made)
                 fit = int((goal - filled) * units / load + 0.5) if goal > filled else 0
                 if fit == units:
                     break
@@ -193,79 +225,72 @@ def _share_out(
                     filled += fit * load / units
                     load -= fit * load / units
                     _split(pieces, made, fit)
-                    lanes[lane, ROWS] += _size(pieces[made])
+                    rows += _size(pieces, made)
                     made += 1
-                lane += 1
+                    size = _size(pieces, made)
+                lanes[lane, ROWS] += rows
+                lane, rows = lane + 1, 0
                 marks[lane] = made
                 goal = goal + needs[lane] * share if lane < last else np.inf
-            lanes[lane, ROWS] += _size(pieces[made])
+            rows += size
             filled += load
             made += 1
+    lanes[lane, ROWS] += rows
     for rest in range(lane + 1, last + 2):
         marks[rest] = made
     return made
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _size(one: Any) -> int:
+def _size(of: Table, nth: int) -> int:
     """Rows of a lattice, its repeats included."""
-    return one.run * one.count * one.outer * one.repeat
+    return of[nth, RUN] * of[nth, COUNT] * of[nth, OUTER] * of[nth, REPEAT]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _weight(one: Any, weights: Weights) -> float:
-    """Time that a lattice takes."""
-    return _size(one) * weights.row + one.repeat * weights.bd
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _units(one: Any) -> int:
+def _units(of: Table, nth: int) -> int:
     """Into how many equal parts a lattice can be split along its outermost level."""
-    if one.outer > 1:
-        return one.outer
-    return one.count if one.count > 1 else one.run
+    if of[nth, OUTER] > 1:
+        return of[nth, OUTER]
+    return of[nth, COUNT] if of[nth, COUNT] > 1 else of[nth, RUN]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _split(pieces: Lattices, at: int, units: int) -> None:
+def _split(pieces: Table, at: int, units: int) -> None:
     """Split off the first `units` parts of a piece; the rest becomes the next piece."""
     pieces[at + 1] = pieces[at]
-    head, tail = pieces[at], pieces[at + 1]
-    if head.outer > 1:
-        head.outer, tail.outer = units, tail.outer - units
-        tail.first += units * head.outer_step
-    elif head.count > 1:
-        head.count, tail.count = units, tail.count - units
-        tail.first += units * head.step
-    else:
-        head.run, tail.run = units, tail.run - units
-        tail.first += units
-    _close(head)
-    _close(tail)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _close(one: Any) -> None:
-    """A level of 1 has step 0."""
-    if one.count == 1:
-        one.step = 0
-    if one.outer == 1:
-        one.outer_step = 0
+    level, step = RUN, 1
+    if pieces[at, OUTER] > 1:
+        level, step = OUTER, pieces[at, OUTER_STEP]
+    elif pieces[at, COUNT] > 1:
+        level, step = COUNT, pieces[at, STEP]
+    pieces[at + 1, level] -= units
+    pieces[at + 1, FIRST] += units * step
+    pieces[at, level] = units
+    for part in (at, at + 1):
+        if level != RUN and pieces[part, level] == 1:
+            pieces[part, level + 1] = 0
 
 
 @njit(cache=True, nogil=True)
-def list_rows(pieces: Lattices, chains: Ints, lanes: Ints, listed: Ints) -> None:
+def list_rows(pieces: Table, chains: Ints, lanes: Ints, listed: Ints) -> None:
     """List the rows of a deal in the order in which they land."""
     at = 0
     for lane in range(len(lanes)):
         for chain in range(lanes[lane, FIRST_CHAIN], lanes[lane, END_CHAIN]):
-            for t in range(chains[chain, REPEAT]):
-                for nth in range(chains[chain, FIRST], chains[chain, FIRST] + chains[chain, COUNT]):
-                    one = pieces[nth]
-                    for j in range(one.outer):
-                        for i in range(one.count):
-                            row = one.first + t * one.repeat_step
-                            row += i * one.step + j * one.outer_step
-                            for a in range(one.run):
-                                listed[at] = row + a
-                                at += 1
+            for t in range(chains[chain, CHAIN_REPEAT]):
+                first = chains[chain, CHAIN_FIRST]
+                for nth in range(first, first + chains[chain, CHAIN_COUNT]):
+                    at = _list(pieces, nth, t, listed, at)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _list(of: Table, nth: int, t: int, listed: Ints, at: int) -> int:
+    """List the rows of a lattice in its repeat number `t`."""
+    first = of[nth, FIRST] + t * of[nth, REPEAT_STEP]
+    for j in range(of[nth, OUTER]):
+        for i in range(of[nth, COUNT]):
+            for a in range(of[nth, RUN]):
+                listed[at] = first + j * of[nth, OUTER_STEP] + i * of[nth, STEP] + a
+                at += 1
+    return at

@@ -39,6 +39,12 @@ step 0.
 Lattices = NDArray[np.void]
 """A 1-D array of `LATTICE`."""
 
+FIRST, RUN, COUNT, STEP, OUTER, OUTER_STEP, REPEAT, REPEAT_STEP = range(8)
+"""The fields of `LATTICE` as columns of a table, which is what compiled code works on: numba counts
+references to records, at each access."""
+
+Table = NDArray[np.int32]
+
 MAX_WRAP = SHIM_BD.field("d0_wrap").max
 """Greatest wrap of the first two dimensions: 1023."""
 
@@ -80,6 +86,11 @@ def reach(row_bytes: int) -> Reach:
     words = row_bytes // WORD_BYTES
     single = Reach(words, MAX_STEP_WORDS // words, 0)
     return Reach(words, single.max_step, single.run_levels(1))
+
+
+def table(lattices: Lattices) -> Table:
+    """Lattices as a table with the columns named above; the same memory."""
+    return lattices.view(np.int32).reshape(len(lattices), len(LATTICE))
 
 
 def size(lattices: Lattices) -> NDArray[np.int64]:

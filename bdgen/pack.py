@@ -8,7 +8,7 @@ makes one BD a run; `fast` takes the largest lattice that it finds from the lowe
 """
 
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 
 from bdgen.bitmap import Bitmap, check
 from bdgen.errors import PlanError
-from bdgen.lattices import LATTICE, Lattices, reach
+from bdgen.lattices import (
+    FIRST,
+    LATTICE,
+    OUTER_STEP,
+    REPEAT,
+    REPEAT_STEP,
+    RUN,
+    STEP,
+    Lattices,
+    Table,
+    reach,
+    table,
+)
 from bdgen.progressions import Knobs, cover, scratch
 from bdgen.words import load_word, set_bits, trailing_zeros
 
@@ -95,14 +107,15 @@ class Packer:
         self.max_gap = max_gap
         self.reach = reach(row_bytes)
         self._out = np.zeros(rows, LATTICE)
+        self._table = table(self._out)
         self._room = scratch(rows, self.reach, repeats, LONGEST, TRIES, SPAN)
 
     def pack(self, bitmap: Bitmap) -> Lattices:
         """The lattices of a bitmap, in a view that the next call overwrites."""
         bitmap = check(bitmap, self.rows)
         if self.effort == "runs":
-            return self._out[: cover_runs(bitmap, self.max_gap, self._out)]
-        bits, table, knobs = self._room
+            return self._out[: cover_runs(bitmap, self.max_gap, self._table)]
+        bits, every, knobs = self._room
         wanted = fill_words(bitmap, bits)
         if self.max_gap:
             wanted = close_gaps(bits, knobs.words, self.max_gap)
@@ -113,8 +126,8 @@ class Packer:
             return best(closed, self.rows, self.row_bytes, repeats=self.repeats)
         pace, thresholds = _pace(knobs.doublings, wanted / self.rows)
         knobs = knobs._replace(longest=pace.longest, tries=pace.tries)
-        made = take_runs(bits, knobs, self._out)
-        return self._out[: cover(bits, table, knobs, thresholds, self._out, made)]
+        made = take_runs(bits, knobs, self._table)
+        return self._out[: cover(bits, every, knobs, thresholds, self._table, made)]
 
 
 def pack(
@@ -175,7 +188,7 @@ def close_gaps(words: NDArray[np.uint64], count: int, max_gap: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def take_runs(words: NDArray[np.uint64], knobs: Knobs, out: Lattices) -> int:
+def take_runs(words: NDArray[np.uint64], knobs: Knobs, out: Table) -> int:
     """Take runs that are longer than the longest lattice, and leave the rest; how many are taken.
 
     A run of an odd number of rows loses its last row to the rest, so that chains can repeat.
@@ -200,23 +213,23 @@ def take_runs(words: NDArray[np.uint64], knobs: Knobs, out: Lattices) -> int:
 
 @njit(cache=True, nogil=True)
 def _take_run(
-    words: NDArray[np.uint64], knobs: Knobs, first: int, length: int, out: Lattices, made: int
+    words: NDArray[np.uint64], knobs: Knobs, first: int, length: int, out: Table, made: int
 ) -> int:
     """Write a run, in two repeats if it can be."""
-    _open(out[made], first)
+    _open(out, made, first)
     if knobs.repeats and length // 2 <= knobs.max_step:
         length -= length % 2
-        out[made].run = out[made].repeat_step = length // 2
-        out[made].repeat = 2
+        out[made, RUN] = out[made, REPEAT_STEP] = length // 2
+        out[made, REPEAT] = 2
     else:
-        out[made].run = length
+        out[made, RUN] = length
     for row in range(first, first + length):
         words[row >> 6] &= ~(np.uint64(1) << np.uint64(row & 63))
     return made + 1
 
 
 @njit(cache=True, nogil=True)
-def cover_runs(bitmap: Bitmap, max_gap: int, out: Lattices) -> int:
+def cover_runs(bitmap: Bitmap, max_gap: int, out: Table) -> int:
     """One lattice a run or island; return how many are in `out`. One `trailing_zeros` per edge."""
     made = ended = 0
     before = np.uint64(0)
@@ -230,20 +243,20 @@ def cover_runs(bitmap: Bitmap, max_gap: int, out: Lattices) -> int:
             row = word * 64 + trailing_zeros(edges)
             edges &= edges - np.uint64(1)
             if made == ended:
-                if max_gap and made and row - out[made - 1].first - out[made - 1].run <= max_gap:
+                if max_gap and made and row - out[made - 1, FIRST] - out[made - 1, RUN] <= max_gap:
                     ended -= 1
                 else:
-                    _open(out[made], row)
+                    _open(out, made, row)
                     made += 1
             else:
-                out[ended].run = row - out[ended].first
+                out[ended, RUN] = row - out[ended, FIRST]
                 ended += 1
     return made
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _open(one: Any, first: int) -> None:
+def _open(out: Table, nth: int, first: int) -> None:
     """A run begins."""
-    one.first, one.run = first, 1
-    one.count = one.outer = one.repeat = 1
-    one.step = one.outer_step = one.repeat_step = 0
+    out[nth] = 1
+    out[nth, FIRST] = first
+    out[nth, STEP] = out[nth, OUTER_STEP] = out[nth, REPEAT_STEP] = 0

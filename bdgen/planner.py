@@ -13,14 +13,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from bdgen import chain_words, chains, scan
-from bdgen.bd_words import Addressing, row_shape
+from bdgen.bd_words import Addressing, Words, row_shape
 from bdgen.bitmap import Bitmap, bitmap_bytes
-from bdgen.chain_words import Counts, Layout, Words
-from bdgen.chains import NBYTES, PAD, ROWS, Weights
+from bdgen.chain_words import Layout, write
+from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal
 from bdgen.costs import FREE, Costs, behind, starts
 from bdgen.errors import PlanError, describe
-from bdgen.lattices import Lattices
+from bdgen.lattices import Table, table
 from bdgen.pack import Effort, Packer
+from bdgen.pen import Counts
 from bdgen.scan import ElementName
 from bdgen.stencils import header
 from bdgen.target import Matrix, Target
@@ -59,7 +60,7 @@ class Plan(NamedTuple):
     words: Words
     counts: Counts
     lattices: int
-    pieces: Lattices
+    pieces: Table
     chains: NDArray[np.int64]
     lanes: NDArray[np.int64]
 
@@ -127,8 +128,7 @@ class Planner:
             float(self._shape.row_words), options.costs.next_bd / options.costs.word
         )
         self._room = chains.room(matrix.rows, len(target.lanes))
-        self._desk = chain_words.desk(target)
-        self._empty, self._registers = chain_words.empty_ops(), chain_words.channel_registers()
+        self._desk = chain_words.desk(target, self._layout, self._shape)
         self._bitmap = np.zeros(bitmap_bytes(matrix.rows), np.uint8)
         self._header = header(target, 0, 0)
 
@@ -160,12 +160,12 @@ class Planner:
         return self._plan(buffer, bitmap)
 
     def _plan(self, buffer: Words, bitmap: Bitmap) -> Plan:
-        lattices = self._packer.pack(bitmap)
+        lattices = table(self._packer.pack(bitmap))
         room, desk = self._room, self._desk
         _deal_and_write(
             lattices, self._behind, self._weights, *room, self._ramp, self._halves,
-            self.matrix.row_bytes, self.target.object_bytes, buffer, self._empty, self._registers,
-            self._layout, self._shape, *desk,
+            self.matrix.row_bytes, self.target.object_bytes, buffer, self._layout, self._shape,
+            *desk,
         )  # fmt: skip
         counts = Counts(*desk.pen[: len(Counts._fields)].tolist())
         return Plan(
@@ -206,20 +206,15 @@ def _deal_and_write(
     row_bytes: int,
     object_bytes: int,
     words: Any,
-    empty: Any,
-    registers: Any,
     layout: Any,
     shape: Any,
     pen: Any,
     listed: Any,
     held: Any,
+    stamps: Any,
+    sizes: Any,
 ) -> None:
     """The compiled half of a plan, in one call."""
-    chains_deal(lattices, late, weights, pieces, marks, order, lanes)
-    chains_cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
-    chain_write(
-        words, empty, registers, layout, shape, pieces, chain_table, lanes, pen, listed, held
-    )
-
-
-chains_deal, chains_cut, chain_write = chains.deal, chains.cut, chain_words.write
+    deal(lattices, late, weights, pieces, marks, order, lanes)
+    cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
+    write(words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, sizes)

@@ -11,21 +11,32 @@ All bitmaps lie in one array of words, because numba counts references to arrays
 access: twice the time here.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from bdgen.blocks import BLOCK, BLOCK_ROWS, conjoin_block, copy_block
-from bdgen.lattices import Lattices, Reach
+from bdgen.lattices import (
+    COUNT,
+    FIRST,
+    OUTER,
+    OUTER_STEP,
+    REPEAT,
+    REPEAT_STEP,
+    RUN,
+    STEP,
+    Reach,
+    Table,
+)
 from bdgen.words import trailing_zeros
 
 INVERSE_BITS = 40
 """Rows are divided by m with a product and a shift: exact for all row numbers of a matrix."""
 
 Bits = NDArray[np.uint64]
-Table = NDArray[np.int64]
+Every = NDArray[np.int64]
 
 AT, PITCH, INVERSE = range(3)
 """Columns of the table about the bitmaps of every m-th row; its row is m."""
@@ -75,7 +86,7 @@ class Scratch(NamedTuple):
     """
 
     bits: Bits
-    table: Table
+    table: Every
     knobs: Knobs
 
 
@@ -113,9 +124,7 @@ def scratch(rows: int, known: Reach, repeats: bool, longest: int, tries: int, sp
 
 
 @njit(cache=True, nogil=True)
-def cover(
-    bits: Bits, table: Table, known: Knobs, thresholds: Table, out: Lattices, made: int
-) -> int:
+def cover(bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int) -> int:
     """Take lattices from the rows left until there is none; return how many are in `out`.
 
     `out` holds `made` lattices already. One pass a threshold, over all anchors from the lowest: a
@@ -137,7 +146,7 @@ def cover(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _search(bits: Bits, table: Table, known: Knobs, anchor: int, threshold: int) -> Found:
+def _search(bits: Bits, table: Every, known: Knobs, anchor: int, threshold: int) -> Found:
     """Find the largest lattice from `anchor`."""
     best = Found(1, 0, 0, 0, 1)
     longest = _progressions(bits, table, known, anchor)
@@ -161,7 +170,7 @@ def _search(bits: Bits, table: Table, known: Knobs, anchor: int, threshold: int)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _progressions(bits: Bits, table: Table, known: Knobs, anchor: int) -> int:
+def _progressions(bits: Bits, table: Every, known: Knobs, anchor: int) -> int:
     """Fill the steps of the progressions of n rows, for each n; return the greatest n."""
     if not known.steps:
         return 1
@@ -250,7 +259,7 @@ def _second_twin(bits: Bits, known: Knobs, count: int, step: int, twin: int) -> 
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _take(bits: Bits, table: Table, known: Knobs, anchor: int, best: Found) -> None:
+def _take(bits: Bits, table: Every, known: Knobs, anchor: int, best: Found) -> None:
     """The rows of a lattice are no longer left."""
     for t in range(2 if best.second else 1):
         for j in range(2 if best.twin else 1):
@@ -264,7 +273,7 @@ def _take(bits: Bits, table: Table, known: Knobs, anchor: int, best: Found) -> N
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _write(one: Any, known: Knobs, anchor: int, best: Found) -> None:
+def _write(one: Table, known: Knobs, anchor: int, best: Found) -> None:
     """Write a lattice; its last twin goes into the chain's repeat, as does half a progression."""
     count, twin, second = best.length, best.twin, best.second
     if known.repeats and twin == 0 and count % 2 == 0 and count // 2 * best.step <= known.max_step:
@@ -272,14 +281,14 @@ def _write(one: Any, known: Knobs, anchor: int, best: Found) -> None:
         twin = count * best.step
     if known.repeats and second == 0:
         twin, second = 0, twin
-    one.first, one.run = anchor, 1
-    one.count, one.step = count, best.step if count > 1 else 0
-    one.outer, one.outer_step = 2 if twin else 1, twin
-    one.repeat, one.repeat_step = 2 if second else 1, second
+    one[FIRST], one[RUN] = anchor, 1
+    one[COUNT], one[STEP] = count, best.step if count > 1 else 0
+    one[OUTER], one[OUTER_STEP] = 2 if twin else 1, twin
+    one[REPEAT], one[REPEAT_STEP] = 2 if second else 1, second
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _decimate(bits: Bits, table: Table, known: Knobs) -> None:
+def _decimate(bits: Bits, table: Every, known: Knobs) -> None:
     """Fill the bitmaps of every second, third and so on row left."""
     for word in range(table[2, AT] if known.longest > 2 else known.hits, known.hits):
         bits[word] = np.uint64(0)

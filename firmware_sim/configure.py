@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from aie2 import cdo, pdi, xclbin
 from aie2.devices import Device
-from aie2.registers import MEMTILE_BD
-from aie2.tiles import TileKind, kind
+from aie2.registers import MEMTILE_BD, MEMTILE_DMA
+from aie2.tiles import OWN_MEMORY_OFFSET, TileKind, kind
 from firmware_sim.bd_registers import WORD_BYTES
 from firmware_sim.calibration import Costs
 from firmware_sim.engine import replay
@@ -113,3 +113,14 @@ def object_bytes(machine: Machine) -> int:
             words = machine.record["bds"][0][tile_index(column, row), channels["bd"][sink]]
             longest = max(longest, MEMTILE_BD.decode(words)["buffer_length"])
     return longest * WORD_BYTES
+
+
+def memtile_buffers(machine: Machine, column: int, row: int) -> list[tuple[int, int]]:
+    """Byte spans (first, end) of a memtile's own memory that its configured BDs move."""
+    spans: list[tuple[int, int]] = []
+    for number in range(MEMTILE_DMA.bd_count):
+        bd = machine.bd(tile_index(column, row), number)
+        if bd["valid_bd"]:
+            first = bd["base_address"] * WORD_BYTES - OWN_MEMORY_OFFSET
+            spans.append((first, first + bd["buffer_length"] * WORD_BYTES))
+    return spans

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The controller in compiled code: takes the stream's ops one after the other and carries them out.
 
-There is one controller for all columns.
+There is one controller for all columns. An image may have work of its own (Phase 2: the rest of
+its scan): what an op needs of it is done before that op, and more of it, slice by slice, while the
+controller waits for tokens or polls.
 """
 
 from __future__ import annotations
+
+import math
 
 from numpy.typing import NDArray
 
@@ -81,8 +85,9 @@ def step(m: State, array_at_rest: bool) -> None:
     op = stream_ops(m)[m.op]
     if m.step == FETCH:
         m.step = TAKE
-        if op.before > 0:
-            m.at = now + op.before
+        before = op.before + work(m, m.work_left - op.work_left)
+        if before > 0:
+            m.at = now + before
             return
     if m.step == TAKE:
         happened(m, e.OP_STARTED, NONE, m.op, op.opcode, now)
@@ -94,6 +99,7 @@ def step(m: State, array_at_rest: bool) -> None:
             return
     if m.step == WAIT:
         if not tokens_here(m, True, now):
+            m.waits_since = now
             m.at = NEVER
             return
         now += op.cost
@@ -104,7 +110,7 @@ def step(m: State, array_at_rest: bool) -> None:
     elif op.opcode == MASK_POLL or op.opcode == MASK_POLL_BUSY:
         if not poll(m, op.offset, now):
             m.step = POLL
-            m.at = NEVER if array_at_rest else now + max(op.cost, 1.0)
+            m.at = NEVER if array_at_rest else now + work(m, m.work_slice) + max(op.cost, 1.0)
             return
     elif op.opcode == LOAD_PDI or op.opcode == READ_REGS:
         m.python_op = 1
@@ -118,6 +124,23 @@ def step(m: State, array_at_rest: bool) -> None:
     m.step = FETCH
     m.at = now
     m.last_op_at = now
+
+
+@compiled
+def work(m: State, wanted: float) -> float:
+    """Do so many cycles of the image's own work, or what is left of it; returns the cycles."""
+    done = max(min(wanted, m.work_left), 0.0)
+    m.work_left -= done
+    return done
+
+
+@compiled
+def awake(m: State, now: float) -> float:
+    """The cycle at which a controller sees the tokens that came at `now`: its slice ends first."""
+    if m.work_left <= 0 or m.work_slice <= 0:
+        return now
+    slices = math.ceil((now - m.waits_since) / m.work_slice)
+    return max(now, m.waits_since + work(m, slices * m.work_slice))
 
 
 @compiled

@@ -17,7 +17,7 @@ from firmware_sim.actors import endpoint_event
 from firmware_sim.bd_registers import is_mm2s
 from firmware_sim.bits import wide
 from firmware_sim.compiled import SOURCES, compiled
-from firmware_sim.controller import WAIT, step, tokens_here
+from firmware_sim.controller import WAIT, awake, step, tokens_here
 from firmware_sim.locks import wake
 from firmware_sim.mmio import write32
 from firmware_sim.state import (
@@ -72,7 +72,7 @@ def event_loop(m: State, limit: float) -> int:
                 return CORE
             endpoint_event(m, actor, at)
             if m.at == NEVER and m.step == WAIT and m.op < m.ops_size and tokens_here(m, False, at):
-                m.at = at
+                m.at = awake(m, at)
         else:
             m.idle_events = 0
             step(m, at == NEVER)

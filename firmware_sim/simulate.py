@@ -17,6 +17,7 @@ from firmware_sim.configure import (
     Configuration,
     XclbinSource,
     load,
+    memtile_buffers,
     object_bytes,
     read_configuration,
 )
@@ -83,7 +84,8 @@ def simulate(
             on the device; more than the xclbin declares is taken with a warning.
         device: "npu1" or "npu2"; by default what the stream's header says.
         profile: which split of the unmeasured timing (`firmware_sim.calibration.PROFILES`).
-        firmware: "stock", "native", "phase2", or an image such as `Phase1(...)`.
+        firmware: "stock", "native", "phase2", "phase2-overlap", or an image such as
+            `Phase1(...)`.
         l2: {(column, row, offset): array} memtile memory as the layer before left it.
         clock_mhz: array clock; by default the device's.
         strict: stop at the first mistake instead of going on as hardware would.
@@ -160,6 +162,7 @@ def _context(
         costs=costs,
         read_tile=partial(tile_bytes, machine),
         read_argument=partial(argument_bytes, arrays),
+        memtile_buffers=partial(memtile_buffers, machine),
     )
 
 
@@ -172,3 +175,5 @@ def _arm(machine: Machine, script: Script, arrays: list[NDArray[np.uint8]]) -> N
     machine.keep("buffers", buffers)
     machine.keep("words", np.ascontiguousarray(script.words))
     machine.keep("ops", script.ops)
+    machine.state["work_left"] = script.work_cycles
+    machine.state["work_slice"] = script.work_slice

@@ -196,6 +196,7 @@ OP = np.dtype(
         ("before", _FLOAT),  # cycles that pass before it is taken up
         ("cost", _FLOAT),  # cycles; a push: on a busy channel; a poll: per read
         ("idle_cost", _FLOAT),  # cycles of a push whose channel has run dry
+        ("work_left", _FLOAT),  # cycles of the image's own work that may be left to do before it
     ]
 )
 """An op of the script that the controller executes."""
@@ -234,6 +235,9 @@ _PROGRESS = [
     ("last_op_at", _FLOAT),  # cycle at which the last op was over
     ("op", _INT),  # op being executed
     ("step", _INT),  # step within it (`firmware_sim.controller`)
+    ("waits_since", _FLOAT),  # cycle from which it has waited for tokens
+    ("work_left", _FLOAT),  # cycles of the image's own work that are left to do
+    ("work_slice", _FLOAT),  # cycles of it between two looks at what is waited for, 0: none then
     ("bds_written", _INT),  # shim BDs written
     ("pushes", _INT),  # task-queue writes
     ("tokens", _INT),  # tokens consumed

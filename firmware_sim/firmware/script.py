@@ -34,6 +34,8 @@ class Context:
     """(column, row, offset, bytes) -> bytes of tile memory."""
     read_argument: Callable[[int, int, int], NDArray[np.uint8]]
     """(argument, offset, bytes) -> bytes of a host buffer."""
+    memtile_buffers: Callable[[int, int], list[tuple[int, int]]]
+    """(column, row) -> byte spans (first, end) that the memtile's BDs move."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Script:
     tail_cycles: float = 0.0
     """Cycles that the image still spends after its last op."""
     notes: tuple[str, ...] = ()
+    work_cycles: float = 0.0
+    """Cycles of work of the image's own beside the ops; `work_left` of an op says how much of it
+    may be left to do when the op is taken up. The last op must leave none."""
+    work_slice: float = 0.0
+    """Cycles of that work between two looks at tokens or a poll that the image waits for; 0: it
+    does none while it waits."""
 
 
 class Firmware(Protocol):
