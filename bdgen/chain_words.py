@@ -82,6 +82,7 @@ from bdgen.pen import (
     write_wait,
 )
 from bdgen.target import WORD_BYTES, Target
+from bdgen.words import copy_words
 
 HEADER_WORDS = txn.HEADER_WORDS
 HEADER_OPS, HEADER_BYTES = txn.HEADER_OPS_WORD, txn.HEADER_BYTES_WORD
@@ -111,8 +112,8 @@ class Desk(NamedTuple):
     """What `write` works with: the pen, the list of a column's patches, what BDs hold, stamps.
 
     `held[column, bd]` is the length that a BD holds while it is patched to the start of the matrix,
-    else -1. `stamps[column, half]` are the words of a column in a later round; they are as many as
-    `sizes[half]`, or 0 if such rounds are written word by word.
+    else -1. `stamps[2 * column + half]` are the words of a column in a later round; they are as many
+    as `sizes[half]`, or 0 if such rounds are written word by word.
     """
 
     pen: Ints
@@ -130,7 +131,7 @@ def desk(target: Target, layout: Layout, shape: RowShape) -> Desk:
         pen=np.zeros(LISTED + 1, np.int64),
         listed=np.zeros((bds, 3), np.int64),
         held=np.zeros((layout.columns, bds), np.int64),
-        stamps=np.zeros((layout.columns, 2, widest), np.uint32),
+        stamps=np.zeros((2 * layout.columns, widest), np.uint32),
         sizes=np.zeros(2, np.int64),
     )
     if layout.addressing != ITERATED:
@@ -149,7 +150,7 @@ def _make_stamps(layout: Layout, shape: RowShape, made: Desk) -> None:
         for half in range(2):
             made.pen[:] = 0
             write_column(
-                made.stamps[column, half], layout, shape, pieces, chains, lanes, made.pen,
+                made.stamps[2 * column + half], layout, shape, pieces, chains, lanes, made.pen,
                 made.listed, made.held, column, 2 + half,
             )  # fmt: skip
             made.sizes[half] = made.pen[AT]
@@ -162,7 +163,7 @@ def capacity(target: Target, sends: int) -> int:
     return HEADER_WORDS + sends * bd + len(target.lanes) * lane
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def write(
     words: Words,
     layout: Layout,
@@ -190,8 +191,7 @@ def write(
                 end = min(column + layout.together, layout.columns)
                 _wait(words, layout, lanes, pen, column, end, nth, MM2S)
             if size > 0 and _is_full(layout, chains, lanes, column, nth):
-                stamp = stamps[column, nth % 2]
-                _stamp(words, stamp, size, layout, shape, pieces, chains, lanes, pen, column, nth)
+                _stamp(words, stamps, size, layout, shape, pieces, chains, lanes, pen, column, nth)
             else:
                 write_column(
                     words, layout, shape, pieces, chains, lanes, pen, listed, held, column, nth
@@ -201,7 +201,7 @@ def write(
     words[HEADER_BYTES] = pen[AT] * WORD_BYTES
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def write_column(
     words: Words,
     layout: Layout,
@@ -235,7 +235,7 @@ def write_column(
             _push(words, layout, chains, lanes, pen, column, lane, nth)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _is_full(layout: Layout, chains: Ints, lanes: Ints, column: int, nth: int) -> bool:
     """Whether all lanes of a column have a whole half of BDs to send, and not the last of them."""
     half = layout.half1 if nth % 2 else layout.half0
@@ -248,10 +248,10 @@ def _is_full(layout: Layout, chains: Ints, lanes: Ints, column: int, nth: int) -
     return True
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _stamp(
     words: Words,
-    stamp: Words,
+    stamps: Words,
     size: int,
     layout: Layout,
     shape: RowShape,
@@ -264,8 +264,7 @@ def _stamp(
 ) -> None:
     """Write a column's full chains number `nth`: a stamp, and the words that differ."""
     at = pen[AT]
-    for word in range(size):
-        words[at + word] = stamp[word]
+    copy_words(words, at, stamps, (2 * column + nth % 2) * stamps.shape[1], size)
     half = layout.half1 if nth % 2 else layout.half0
     bds = layout.channels * half
     bd = at + BLOCK_HEADER
@@ -297,7 +296,7 @@ def _stamp(
     pen[PUSHES] += layout.channels
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _write_receives(
     words: Words,
     layout: Layout,
@@ -322,7 +321,7 @@ def _write_receives(
         _address(words, at, layout, pen, listed, first + 1, layout.output_arg, _scratch(lanes))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _write_chain(
     words: Words,
     layout: Layout,
@@ -366,7 +365,7 @@ def _write_chain(
         words[at + TAIL] = last
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _address(
     words: Words, at: int, layout: Layout, pen: Ints, listed: Ints, bd: int, arg: int, offset: int
 ) -> None:
@@ -378,7 +377,7 @@ def _address(
         list_patch(pen, listed, bd, arg, offset)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _rewrite(
     words: Words,
     shape: RowShape,
@@ -412,7 +411,7 @@ def _rewrite(
     return at
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _push(
     words: Words,
     layout: Layout,
@@ -439,7 +438,7 @@ def _push(
         write_push(words, pen, column, channel, S2MM, channel * layout.receives | TOKEN)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _wait(
     words: Words,
     layout: Layout,
@@ -465,13 +464,13 @@ def _wait(
             first = end + 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _has(lanes: Ints, lane: int, nth: int) -> bool:
     """Whether a lane has a chain number `nth`."""
     return lanes[lane, FIRST_CHAIN] + nth < lanes[lane, END_CHAIN]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _first_send(layout: Layout, lane: int, nth: int) -> int:
     """The first BD of a lane's chain number `nth`."""
     base, channel = layout.channels * layout.receives, lane % layout.channels
@@ -480,7 +479,7 @@ def _first_send(layout: Layout, lane: int, nth: int) -> int:
     return base + layout.channels * layout.half0 + channel * layout.half1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _scratch(lanes: Ints) -> int:
     """Byte offset in the output that padding is read from and written to: behind all rows."""
     return lanes[-1, DST] + lanes[-1, NBYTES]

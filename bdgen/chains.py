@@ -28,9 +28,13 @@ from bdgen.lattices import (
 )
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 CHAIN_FIRST, CHAIN_COUNT, CHAIN_REPEAT = range(3)
 """Columns of `Room.chains`: the first piece, how many pieces, and how often they are moved."""
+
+CLASS_COUNT, CLASS_LOAD = range(2)
+"""Columns of `Room.classes`: how many lattices have a repeat, and the time that they take."""
 
 PADDING = 0
 """Repeat of a chain that moves no pieces but a lane's padding, in one BD."""
@@ -50,7 +54,7 @@ class Room(NamedTuple):
     """Room for a deal, and the deal: plain arrays that are filled again for each plan.
 
     `pieces` is a table of lattices or parts of them, `chains` and `lanes` have the columns named
-    above. `marks` says where the pieces of each repeat and lane begin.
+    above. `marks` says where the pieces of each repeat and lane begin; the rest is for `deal`.
     """
 
     pieces: Table
@@ -58,6 +62,8 @@ class Room(NamedTuple):
     lanes: Ints
     marks: Ints
     order: Ints
+    classes: Floats
+    needs: Floats
 
 
 def room(rows: int, lanes: int) -> Room:
@@ -69,74 +75,84 @@ def room(rows: int, lanes: int) -> Room:
         lanes=np.zeros((lanes, 6), np.int64),
         marks=np.zeros((MAX_REPEAT + 1, lanes + 1), np.int64),
         order=np.zeros(most, np.int64),
+        classes=np.zeros((MAX_REPEAT + 1, 2)),
+        needs=np.zeros(lanes),
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def deal(
     lattices: Table,
-    starts: NDArray[np.float64],
+    starts: Floats,
     weights: Weights,
     pieces: Table,
     marks: Ints,
     order: Ints,
     lanes: Ints,
+    classes: Floats,
+    needs: Floats,
 ) -> int:
     """Deal lattices to lanes, lane n starting at time `starts[n]`; return how many pieces.
 
     The pieces of one repeat lie together, lane after lane; `marks[repeat, n]` is the first of lane
     n, `marks[repeat, -1]` the end. `lanes` gets the rows of each lane.
     """
-    lanes[:, ROWS] = 0
-    counts = np.zeros(MAX_REPEAT + 2, np.int64)
-    loads = np.zeros(MAX_REPEAT + 1)
-    _weigh(lattices, weights, counts, loads)
-    left = loads.sum()
-    needs = _needs(left, starts)
-    sorted_already = counts.max() == len(lattices)
-    if not sorted_already:
-        _sort(lattices, counts, order)
+    for lane in range(len(lanes)):
+        lanes[lane, ROWS] = 0
+    left = _weigh(lattices, weights, classes)
+    _fill_needs(left, starts, needs)
     made = end = 0
     for repeat in range(MAX_REPEAT, 0, -1):
-        marks[repeat] = made
-        if counts[repeat]:
-            at, end = end, end + counts[repeat]
-            share = min(loads[repeat] / left, 1.0)
-            made = _share_out(
-                lattices, order[at:end], sorted_already, needs, share, weights, pieces,
-                marks[repeat], lanes,
-            )  # fmt: skip
-            left -= loads[repeat]
-            needs *= 1.0 - share
+        for lane in range(len(lanes) + 1):
+            marks[repeat, lane] = made
+        count = int(classes[repeat, CLASS_COUNT])
+        if count == 0:
+            continue
+        in_order = count == len(lattices)
+        if not in_order:
+            _list_class(lattices, repeat, order, end)
+        at, end = end, end + count
+        load = classes[repeat, CLASS_LOAD]
+        share = min(load / left, 1.0)
+        made = _share_out(
+            lattices, order, at, count, in_order, needs, share, weights, pieces, marks, repeat,
+            lanes,
+        )  # fmt: skip
+        left -= load
+        for lane in range(len(lanes)):
+            needs[lane] *= 1.0 - share
     return made
 
 
-@njit(cache=True, nogil=True)
-def _weigh(lattices: Table, weights: Weights, counts: Ints, loads: NDArray[np.float64]) -> None:
-    """Count lattices, and sum up their time, by repeat."""
+@njit(cache=True, nogil=True, _nrt=False)
+def _weigh(lattices: Table, weights: Weights, classes: Floats) -> float:
+    """Count the lattices of each repeat and add up their time; return the time of all."""
+    for repeat in range(MAX_REPEAT + 1):
+        classes[repeat, CLASS_COUNT] = classes[repeat, CLASS_LOAD] = 0.0
+    total = 0.0
     at = 0
     while at < len(lattices):
         repeat, rows, first = lattices[at, REPEAT], 0, at
         while at < len(lattices) and lattices[at, REPEAT] == repeat:
             rows += _size(lattices, at)
             at += 1
-        counts[repeat] += at - first
-        loads[repeat] += rows * weights.row + (at - first) * repeat * weights.bd
+        load = rows * weights.row + (at - first) * repeat * weights.bd
+        classes[repeat, CLASS_COUNT] += at - first
+        classes[repeat, CLASS_LOAD] += load
+        total += load
+    return total
 
 
-@njit(cache=True, nogil=True)
-def _sort(lattices: Table, counts: Ints, order: Ints) -> None:
-    """List lattices by descending repeat; `counts` says how many there are of each."""
-    at = np.zeros(MAX_REPEAT + 2, np.int64)
-    for repeat in range(MAX_REPEAT, 0, -1):
-        at[repeat - 1] = at[repeat] + counts[repeat]
+@njit(cache=True, nogil=True, _nrt=False)
+def _list_class(lattices: Table, repeat: int, order: Ints, at: int) -> None:
+    """List the lattices of one repeat, from place `at` of `order` on."""
     for nth in range(len(lattices)):
-        repeat = lattices[nth, REPEAT]
-        order[at[repeat]] = nth
-        at[repeat] += 1
+        if lattices[nth, REPEAT] == repeat:
+            order[at] = nth
+            at += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def cut(
     marks: Ints,
     ramp: Ints,
@@ -179,26 +195,35 @@ def cut(
     return made
 
 
-@njit(cache=True, nogil=True)
-def _needs(load: float, starts: NDArray[np.float64]) -> NDArray[np.float64]:
+@njit(cache=True, nogil=True, _nrt=False)
+def _fill_needs(load: float, starts: Floats, needs: Floats) -> None:
     """What each lane has to move so that all are done at once; nothing if it starts too late."""
     end = np.inf
     for _ in range(len(starts)):
-        used = starts[starts < end]
-        end = (load + used.sum()) / len(used)
-    return np.maximum(end - starts, 0.0)
+        late, used = 0.0, 0
+        for lane in range(len(starts)):
+            if starts[lane] < end:
+                late += starts[lane]
+                used += 1
+        if used > 0:
+            end = (load + late) / used
+    for lane in range(len(starts)):
+        needs[lane] = max(end - starts[lane], 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _share_out(
     lattices: Table,
     order: Ints,
+    first: int,
+    count: int,
     in_order: bool,
-    needs: NDArray[np.float64],
+    needs: Floats,
     share: float,
     weights: Weights,
     pieces: Table,
     marks: Ints,
+    repeat: int,
     lanes: Ints,
 ) -> int:
     """Deal the lattices of one repeat: each lane gets `share` of what it still has to move.
@@ -207,10 +232,10 @@ def _share_out(
     `in_order` the lattices are all there are, as they come.
     """
     last = len(needs) - 1
-    made, lane, rows = marks[0], 0, 0
+    made, lane, rows = marks[repeat, 0], 0, 0
     filled, goal = 0.0, needs[0] * share if last > 0 else np.inf
     for stripe in range(last + 1):
-        for nth in range(stripe, len(order), last + 1):
+        for nth in range(first + stripe, first + count, last + 1):
             source = nth if in_order else order[nth]
             for column in range(REPEAT_STEP + 1):
                 pieces[made, column] = lattices[source, column]
@@ -230,24 +255,24 @@ def _share_out(
                     size = _size(pieces, made)
                 lanes[lane, ROWS] += rows
                 lane, rows = lane + 1, 0
-                marks[lane] = made
+                marks[repeat, lane] = made
                 goal = goal + needs[lane] * share if lane < last else np.inf
             rows += size
             filled += load
             made += 1
     lanes[lane, ROWS] += rows
     for rest in range(lane + 1, last + 2):
-        marks[rest] = made
+        marks[repeat, rest] = made
     return made
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _size(of: Table, nth: int) -> int:
     """Rows of a lattice, its repeats included."""
     return of[nth, RUN] * of[nth, COUNT] * of[nth, OUTER] * of[nth, REPEAT]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _units(of: Table, nth: int) -> int:
     """Into how many equal parts a lattice can be split along its outermost level."""
     if of[nth, OUTER] > 1:
@@ -255,10 +280,11 @@ def _units(of: Table, nth: int) -> int:
     return of[nth, COUNT] if of[nth, COUNT] > 1 else of[nth, RUN]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _split(pieces: Table, at: int, units: int) -> None:
     """Split off the first `units` parts of a piece; the rest becomes the next piece."""
-    pieces[at + 1] = pieces[at]
+    for column in range(REPEAT_STEP + 1):
+        pieces[at + 1, column] = pieces[at, column]
     level, step = RUN, 1
     if pieces[at, OUTER] > 1:
         level, step = OUTER, pieces[at, OUTER_STEP]
@@ -272,7 +298,7 @@ def _split(pieces: Table, at: int, units: int) -> None:
             pieces[part, level + 1] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def list_rows(pieces: Table, chains: Ints, lanes: Ints, listed: Ints) -> None:
     """List the rows of a deal in the order in which they land."""
     at = 0
@@ -284,7 +310,7 @@ def list_rows(pieces: Table, chains: Ints, lanes: Ints, listed: Ints) -> None:
                     at = _list(pieces, nth, t, listed, at)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
 def _list(of: Table, nth: int, t: int, listed: Ints, at: int) -> int:
     """List the rows of a lattice in its repeat number `t`."""
     first = of[nth, FIRST] + t * of[nth, REPEAT_STEP]

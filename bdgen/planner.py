@@ -191,7 +191,7 @@ def _addressing(options: Options) -> Addressing:
     return mode
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _deal_and_write(
     lattices: Any,
     late: Any,
@@ -201,6 +201,8 @@ def _deal_and_write(
     lanes: Any,
     marks: Any,
     order: Any,
+    classes: Any,
+    needs: Any,
     ramp: Any,
     halves: Any,
     row_bytes: int,
@@ -215,6 +217,6 @@ def _deal_and_write(
     sizes: Any,
 ) -> None:
     """The compiled half of a plan, in one call."""
-    deal(lattices, late, weights, pieces, marks, order, lanes)
+    deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
     cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
     write(words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, sizes)

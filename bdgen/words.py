@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bit instructions for 64-row bitmap words that numba lacks, for `bdgen.bitmap` and `bdgen.runs`.
+"""Instructions that numba lacks: bits of 64-row bitmap words, and copies of words.
 
-All three are for compiled code only.
+For compiled code only.
 """
 
 from typing import Any
@@ -14,6 +14,7 @@ from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
 _WORD = ir.IntType(64)
+_BYTES = ir.IntType(8).as_pointer()
 _intrinsic: Any = numba.extending.intrinsic  # Any: callers leave out the typing context
 
 
@@ -59,3 +60,23 @@ def _load_eight(_context: Any, bitmap: Any, at: Any) -> Any:
         return builder.load(builder.bitcast(source, _WORD.as_pointer()), align=1)
 
     return types.uint64(bitmap, at), codegen
+
+
+@_intrinsic
+def copy_words(_context: Any, into: Any, at: Any, source: Any, start: Any, count: Any) -> Any:
+    """Copy `count` elements of an array, from flat place `start` on, to place `at` of another.
+
+    Both are contiguous and of one element type; nothing is checked.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = make_array(signature.args[0])(context, builder, args[0])
+        origin = make_array(signature.args[2])(context, builder, args[2])
+        to = builder.bitcast(builder.gep(target.data, [args[1]]), _BYTES)
+        of = builder.bitcast(builder.gep(origin.data, [args[3]]), _BYTES)
+        nbytes = builder.mul(args[4], target.itemsize)
+        copy = builder.module.declare_intrinsic("llvm.memcpy", [_BYTES, _BYTES, _WORD])
+        builder.call(copy, [to, of, nbytes, ir.Constant(ir.IntType(1), 0)])
+        return context.get_dummy_value()
+
+    return types.void(into, types.int64, source, types.int64, types.int64), codegen
