@@ -8,10 +8,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from aie2.registers import SHIM_BD
+from bdgen.compiled import entry, inner
 from bdgen.lattices import (
     COUNT,
     MAX_REPEAT,
@@ -88,7 +88,7 @@ def row_shape(target: Target, matrix: Matrix) -> RowShape:
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def first_wrap(words: int) -> int:
     """The larger of two wraps whose product is `words`, or 0 if there are none."""
     for wrap in range(min(words, MAX_WRAP), 0, -1):
@@ -97,13 +97,13 @@ def first_wrap(words: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def lattice_words(shape: RowShape, of: Table, nth: int) -> int:
     """Words that a BD moves each time it is loaded."""
     return of[nth, RUN] * of[nth, COUNT] * of[nth, OUTER] * shape.row_words
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_shape(words: Words, at: int, shape: RowShape, of: Table, nth: int) -> None:
     """Write a lattice's length, dimensions and iteration: all words but address and tail."""
     run, count, step = of[nth, RUN], of[nth, COUNT], of[nth, STEP]
@@ -130,7 +130,7 @@ def write_shape(words: Words, at: int, shape: RowShape, of: Table, nth: int) -> 
         words[at + ITERATION] = (of[nth, REPEAT] - 1) << TIMES_SHIFT | stepped
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_linear(words: Words, at: int, shape: RowShape, length: int) -> None:
     """Write a linear BD of `length` words: all its words but address and tail."""
     words[at + LENGTH] = length
@@ -140,20 +140,20 @@ def write_linear(words: Words, at: int, shape: RowShape, length: int) -> None:
     words[at + ITERATION] = 0
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_address(words: Words, at: int, address: int) -> None:
     """Write an address, or the byte offset that a patch will replace."""
     words[at + LOW] = address & LOW_MASK
     words[at + HIGH] = address >> 32 & HIGH_MASK
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def tail(bd: int, linked: bool) -> int:
     """The last word of BD `bd`: valid, and linked to the BD after it or to none."""
     return VALID | (LINKED | (bd + 1) << NEXT_SHIFT if linked else 0)
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def iteration_to(shape: RowShape, row: int) -> tuple[int, int]:
     """ITERATION_CURRENT and step that reach a row from the start; (-1, 0) if nothing does."""
     offset = row * shape.row_words
@@ -167,7 +167,7 @@ def iteration_to(shape: RowShape, row: int) -> tuple[int, int]:
     return -1, 0
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def iteration_word(current: int, step: int) -> int:
     """Word 6 of a BD that starts `current` steps of `step` words behind its address."""
     return current << CURRENT_SHIFT | (MAX_REPEAT - 1) << TIMES_SHIFT | step - 1

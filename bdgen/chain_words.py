@@ -14,7 +14,6 @@ and filled in. Stamps are made by the same writer.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from aie2 import txn
 from bdgen.bd_words import (
@@ -48,6 +47,7 @@ from bdgen.chains import (
     PADDING,
     Ints,
 )
+from bdgen.compiled import entry, inner
 from bdgen.lattices import COUNT, FIRST, LATTICE, OUTER, REPEAT, RUN, Table
 from bdgen.pen import (
     ADDRESS,
@@ -112,8 +112,8 @@ class Desk(NamedTuple):
     """What `write` works with: the pen, the list of a column's patches, what BDs hold, stamps.
 
     `held[column, bd]` is the length that a BD holds while it is patched to the start of the matrix,
-    else -1. `stamps[2 * column + half]` are the words of a column in a later round; they are as many
-    as `sizes[half]`, or 0 if such rounds are written word by word.
+    else -1. `stamps[2 * column + half]` are the words of a column in a later round: `sizes[half]`
+    of them, or 0 if such rounds are written word by word.
     """
 
     pen: Ints
@@ -163,7 +163,7 @@ def capacity(target: Target, sends: int) -> int:
     return HEADER_WORDS + sends * bd + len(target.lanes) * lane
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def write(
     words: Words,
     layout: Layout,
@@ -201,7 +201,7 @@ def write(
     words[HEADER_BYTES] = pen[AT] * WORD_BYTES
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def write_column(
     words: Words,
     layout: Layout,
@@ -235,7 +235,7 @@ def write_column(
             _push(words, layout, chains, lanes, pen, column, lane, nth)
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _is_full(layout: Layout, chains: Ints, lanes: Ints, column: int, nth: int) -> bool:
     """Whether all lanes of a column have a whole half of BDs to send, and not the last of them."""
     half = layout.half1 if nth % 2 else layout.half0
@@ -248,7 +248,7 @@ def _is_full(layout: Layout, chains: Ints, lanes: Ints, column: int, nth: int) -
     return True
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _stamp(
     words: Words,
     stamps: Words,
@@ -296,7 +296,7 @@ def _stamp(
     pen[PUSHES] += layout.channels
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _write_receives(
     words: Words,
     layout: Layout,
@@ -321,7 +321,7 @@ def _write_receives(
         _address(words, at, layout, pen, listed, first + 1, layout.output_arg, _scratch(lanes))
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _write_chain(
     words: Words,
     layout: Layout,
@@ -365,7 +365,7 @@ def _write_chain(
         words[at + TAIL] = last
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _address(
     words: Words, at: int, layout: Layout, pen: Ints, listed: Ints, bd: int, arg: int, offset: int
 ) -> None:
@@ -377,7 +377,7 @@ def _address(
         list_patch(pen, listed, bd, arg, offset)
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _rewrite(
     words: Words,
     shape: RowShape,
@@ -411,7 +411,7 @@ def _rewrite(
     return at
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _push(
     words: Words,
     layout: Layout,
@@ -438,7 +438,7 @@ def _push(
         write_push(words, pen, column, channel, S2MM, channel * layout.receives | TOKEN)
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _wait(
     words: Words,
     layout: Layout,
@@ -464,13 +464,13 @@ def _wait(
             first = end + 1
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _has(lanes: Ints, lane: int, nth: int) -> bool:
     """Whether a lane has a chain number `nth`."""
     return lanes[lane, FIRST_CHAIN] + nth < lanes[lane, END_CHAIN]
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _first_send(layout: Layout, lane: int, nth: int) -> int:
     """The first BD of a lane's chain number `nth`."""
     base, channel = layout.channels * layout.receives, lane % layout.channels
@@ -479,7 +479,7 @@ def _first_send(layout: Layout, lane: int, nth: int) -> int:
     return base + layout.channels * layout.half0 + channel * layout.half1
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _scratch(lanes: Ints) -> int:
     """Byte offset in the output that padding is read from and written to: behind all rows."""
     return lanes[-1, DST] + lanes[-1, NBYTES]

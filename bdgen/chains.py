@@ -10,9 +10,9 @@ chain are written while the one before runs (ping-pong), and all of a chain shar
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from bdgen.compiled import entry, inner
 from bdgen.lattices import (
     COUNT,
     FIRST,
@@ -80,7 +80,7 @@ def room(rows: int, lanes: int) -> Room:
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def deal(
     lattices: Table,
     starts: Floats,
@@ -124,7 +124,7 @@ def deal(
     return made
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def _weigh(lattices: Table, weights: Weights, classes: Floats) -> float:
     """Count the lattices of each repeat and add up their time; return the time of all."""
     for repeat in range(MAX_REPEAT + 1):
@@ -143,7 +143,7 @@ def _weigh(lattices: Table, weights: Weights, classes: Floats) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def _list_class(lattices: Table, repeat: int, order: Ints, at: int) -> None:
     """List the lattices of one repeat, from place `at` of `order` on."""
     for nth in range(len(lattices)):
@@ -152,7 +152,7 @@ def _list_class(lattices: Table, repeat: int, order: Ints, at: int) -> None:
             at += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def cut(
     marks: Ints,
     ramp: Ints,
@@ -195,7 +195,7 @@ def cut(
     return made
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def _fill_needs(load: float, starts: Floats, needs: Floats) -> None:
     """What each lane has to move so that all are done at once; nothing if it starts too late."""
     end = np.inf
@@ -211,7 +211,7 @@ def _fill_needs(load: float, starts: Floats, needs: Floats) -> None:
         needs[lane] = max(end - starts[lane], 0.0)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def _share_out(
     lattices: Table,
     order: Ints,
@@ -266,13 +266,13 @@ def _share_out(
     return made
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _size(of: Table, nth: int) -> int:
     """Rows of a lattice, its repeats included."""
     return of[nth, RUN] * of[nth, COUNT] * of[nth, OUTER] * of[nth, REPEAT]
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _units(of: Table, nth: int) -> int:
     """Into how many equal parts a lattice can be split along its outermost level."""
     if of[nth, OUTER] > 1:
@@ -280,7 +280,7 @@ def _units(of: Table, nth: int) -> int:
     return of[nth, COUNT] if of[nth, COUNT] > 1 else of[nth, RUN]
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _split(pieces: Table, at: int, units: int) -> None:
     """Split off the first `units` parts of a piece; the rest becomes the next piece."""
     for column in range(REPEAT_STEP + 1):
@@ -298,7 +298,7 @@ def _split(pieces: Table, at: int, units: int) -> None:
             pieces[part, level + 1] = 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def list_rows(pieces: Table, chains: Ints, lanes: Ints, listed: Ints) -> None:
     """List the rows of a deal in the order in which they land."""
     at = 0
@@ -310,7 +310,7 @@ def list_rows(pieces: Table, chains: Ints, lanes: Ints, listed: Ints) -> None:
                     at = _list(pieces, nth, t, listed, at)
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _list(of: Table, nth: int, t: int, listed: Ints, at: int) -> int:
     """List the rows of a lattice in its repeat number `t`."""
     first = of[nth, FIRST] + t * of[nth, REPEAT_STEP]

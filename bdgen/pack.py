@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from bdgen.bitmap import Bitmap, check
+from bdgen.compiled import entry, inner
 from bdgen.errors import PlanError
 from bdgen.lattices import (
     FIRST,
@@ -160,7 +160,7 @@ def _ready_paces() -> tuple[tuple[tuple[Pace, NDArray[np.int64]], ...], ...]:
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def fill_words(bitmap: Bitmap, words: NDArray[np.uint64]) -> int:
     """Copy a bitmap to words of 64 rows; return how many rows it marks."""
     marked = 0
@@ -170,7 +170,7 @@ def fill_words(bitmap: Bitmap, words: NDArray[np.uint64]) -> int:
     return marked
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def close_gaps(words: NDArray[np.uint64], count: int, max_gap: int) -> int:
     """Mark the rows of gaps up to `max_gap` in the first `count` words; return all marked."""
     marked, last = 0, -1
@@ -187,7 +187,7 @@ def close_gaps(words: NDArray[np.uint64], count: int, max_gap: int) -> int:
     return marked
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def take_runs(words: NDArray[np.uint64], knobs: Knobs, out: Table) -> int:
     """Take runs that are longer than the longest lattice, and leave the rest; how many are taken.
 
@@ -211,7 +211,7 @@ def take_runs(words: NDArray[np.uint64], knobs: Knobs, out: Table) -> int:
     return made
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def _take_run(
     words: NDArray[np.uint64], knobs: Knobs, first: int, length: int, out: Table, made: int
 ) -> int:
@@ -228,7 +228,7 @@ def _take_run(
     return made + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@entry
 def cover_runs(bitmap: Bitmap, max_gap: int, out: Table) -> int:
     """One lattice a run or island; return how many are in `out`. One `trailing_zeros` per edge."""
     made = ended = 0
@@ -254,7 +254,7 @@ def cover_runs(bitmap: Bitmap, max_gap: int, out: Table) -> int:
     return made
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _open(out: Table, nth: int, first: int) -> None:
     """A run begins."""
     for column in range(REPEAT_STEP + 1):

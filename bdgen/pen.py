@@ -8,12 +8,12 @@ one of each kind that `aie2.txn` has encoded; the caller fills them in.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from aie2 import tiles, txn, txn_ops
 from aie2.registers import CHANNEL_CTRL, SHIM_DMA, SHIM_QUEUE, Direction
 from bdgen.bd_words import BD_WORDS, LOW, Words
 from bdgen.chains import Ints
+from bdgen.compiled import inner
 from bdgen.stencils import CONTROLLER_ID_BITS, SHIM_CONTROLLER_ID, SHIM_ROW
 from bdgen.target import WORD_BYTES
 
@@ -84,7 +84,7 @@ REGISTERS = np.array(
 """Offsets of a shim's channel registers: by CTRL or QUEUE, direction and channel."""
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_op(words: Words, pen: Ints, op: int, size: int) -> int:
     """Write an empty op; return its first word."""
     at = pen[AT]
@@ -95,7 +95,7 @@ def write_op(words: Words, pen: Ints, op: int, size: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def open_bd(words: Words, pen: Ints, column: int, bd: int) -> int:
     """Make room for a BD, in the open block write if it goes on there; return its first word."""
     if bd != pen[FOLLOWING]:
@@ -109,7 +109,7 @@ def open_bd(words: Words, pen: Ints, column: int, bd: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def list_patch(pen: Ints, listed: Ints, bd: int, arg: int, offset: int) -> None:
     """List a patch: BD `bd` gets the address of byte `offset` of host buffer `arg`."""
     nth = pen[LISTED]
@@ -117,7 +117,7 @@ def list_patch(pen: Ints, listed: Ints, bd: int, arg: int, offset: int) -> None:
     pen[LISTED] = nth + 1
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_patches(words: Words, pen: Ints, listed: Ints, column: int) -> None:
     """Write the patches that are listed."""
     for nth in range(pen[LISTED]):
@@ -129,7 +129,7 @@ def write_patches(words: Words, pen: Ints, listed: Ints, column: int) -> None:
     pen[LISTED] = 0
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_push(words: Words, pen: Ints, column: int, channel: int, way: int, value: int) -> None:
     """Push a task to a channel's queue."""
     at = write_op(words, pen, WRITE_OP, WRITE_WORDS)
@@ -138,14 +138,14 @@ def write_push(words: Words, pen: Ints, column: int, channel: int, way: int, val
     pen[PUSHES] += 1
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_set_id(words: Words, pen: Ints, column: int, channel: int, way: int) -> None:
     """Set the controller id that a channel's tokens carry."""
     at = write_op(words, pen, SET_ID_OP, MASK_WRITE_WORDS)
     words[at + ADDRESS] = column << COLUMN_SHIFT | REGISTERS[CTRL, way, channel]
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def write_wait(words: Words, pen: Ints, first: int, columns: int, channel: int, way: int) -> None:
     """Await a token of a channel from each of some adjacent columns."""
     at = write_op(words, pen, TCT_OP, TCT_WORDS) + TCT_FIRST
@@ -154,7 +154,7 @@ def write_wait(words: Words, pen: Ints, first: int, columns: int, channel: int, 
     pen[TOKENS] += columns
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def bd_address(column: int, bd: int) -> int:
     """Register address of the first word of a shim BD."""
     return column << COLUMN_SHIFT | BD_BASE + bd * BD_STRIDE

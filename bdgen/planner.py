@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from bdgen import chain_words, chains, scan
@@ -17,6 +16,7 @@ from bdgen.bd_words import Addressing, Words, row_shape
 from bdgen.bitmap import Bitmap, bitmap_bytes
 from bdgen.chain_words import Layout, write
 from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal
+from bdgen.compiled import SOURCES, entry
 from bdgen.costs import FREE, Costs, behind, starts
 from bdgen.errors import PlanError, describe
 from bdgen.lattices import Table, table
@@ -191,32 +191,42 @@ def _addressing(options: Options) -> Addressing:
     return mode
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def _deal_and_write(
-    lattices: Any,
-    late: Any,
-    weights: Any,
-    pieces: Any,
-    chain_table: Any,
-    lanes: Any,
-    marks: Any,
-    order: Any,
-    classes: Any,
-    needs: Any,
-    ramp: Any,
-    halves: Any,
-    row_bytes: int,
-    object_bytes: int,
-    words: Any,
-    layout: Any,
-    shape: Any,
-    pen: Any,
-    listed: Any,
-    held: Any,
-    stamps: Any,
-    sizes: Any,
-) -> None:
-    """The compiled half of a plan, in one call."""
-    deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
-    cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
-    write(words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, sizes)
+def _compile(stamp: int) -> Any:
+    """Compile the second half of a plan, everything after the packing, for the sources at hand."""
+
+    @entry
+    def deal_and_write(
+        lattices: Any,
+        late: Any,
+        weights: Any,
+        pieces: Any,
+        chain_table: Any,
+        lanes: Any,
+        marks: Any,
+        order: Any,
+        classes: Any,
+        needs: Any,
+        ramp: Any,
+        halves: Any,
+        row_bytes: int,
+        object_bytes: int,
+        words: Any,
+        layout: Any,
+        shape: Any,
+        pen: Any,
+        listed: Any,
+        held: Any,
+        stamps: Any,
+        sizes: Any,
+    ) -> None:
+        if stamp:
+            deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
+            cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
+            write(
+                words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, sizes
+            )
+
+    return deal_and_write
+
+
+_deal_and_write = _compile(SOURCES)

@@ -6,7 +6,7 @@ After `bdgen.scan`, which makes the bitmap; before `firmware_sim` or pyxrt, whic
 leaves out the rows nobody wants; their placement is what that firmware leaves in the output.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from bdgen.emit import Counts, Job
 from bdgen.errors import PlanError
 from bdgen.planner import Options, Planner
 from bdgen.request import Location, Request
+from bdgen.rounds import in_rounds
 from bdgen.schedule import Batches, Deal, Ints, Limits, Placement, Transfers
 from bdgen.stencils import Words
 from bdgen.target import Matrix, Target
@@ -42,7 +43,7 @@ class Program:
     and, if anything is padded, a scratch tail of one fifo object from `scratch_offset`.
     `padding_bytes` are read from that tail, `bytes_moved` from the matrix. `bds`, `pushes` and
     `tokens` count the stream as written; rows, bytes and placement are what `firmware` ("stock",
-    "phase1" or "phase2") makes of it.
+    "phase1", "phase2" or "phase2-overlap") makes of it.
     """
 
     phase: str
@@ -125,14 +126,21 @@ def phase1(target: Target, matrix: Matrix, bitmap: Bitmap, guard: Guard = "wait"
 
 
 def phase2(
-    target: Target, matrix: Matrix, request: Request, bitmap: Bitmap, guard: Guard = "poll"
+    target: Target,
+    matrix: Matrix,
+    request: Request,
+    bitmap: Bitmap,
+    guard: Guard = "poll",
+    overlap: bool = False,
 ) -> Program:
     """The dense stream, its first patch carrying `request`; the firmware gathers instead.
 
     `bitmap` is what the firmware will find in the activations: output and placement are those of
     `phase0` for it, in a buffer that has room for all rows, with the scratch tail behind them.
     `guard` is how the firmware keeps its task queues from overflowing; only the padding depends
-    on it. PlanError if the request is for another matrix or another partition.
+    on it. With `overlap` the firmware makes batches before it has scanned all activations: the
+    same stream, but rows are placed in rounds (`bdgen.rounds`), by batches as `guard` cuts them.
+    PlanError if the request is for another matrix or another partition.
     """
     _check_request(target, matrix, request)
     wanted = bitmaps.unpack(bitmap, matrix.rows)
@@ -148,8 +156,12 @@ def phase2(
     rows = bitmaps.rows(bitmap, matrix.rows)
     transfers = schedule.deal_rows(rows, matrix, len(target.lanes), "order")
     batches = schedule.batch(transfers, target.object_bytes, limits(target, "tasks", guard))
+    if overlap:
+        transfers = in_rounds(transfers, batches)
+    firmware = "phase2-overlap" if overlap else "phase2"
     padding = int(batches.pad.sum())
-    return _program("phase2", target, matrix, transfers, wanted, stream, padding)
+    made = _program("phase2", target, matrix, transfers, wanted, stream, padding)
+    return replace(made, firmware=firmware)
 
 
 def host(target: Target, matrix: Matrix, bitmap: Bitmap, options: Options | None = None) -> Program:

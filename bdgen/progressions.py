@@ -11,13 +11,13 @@ All bitmaps lie in one array of words, because numba counts references to arrays
 access: twice the time here.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from bdgen.blocks import BLOCK, BLOCK_ROWS, conjoin_block, copy_block
+from bdgen.compiled import SOURCES, entry, inner
 from bdgen.lattices import (
     COUNT,
     FIRST,
@@ -123,8 +123,8 @@ def scratch(rows: int, known: Reach, repeats: bool, longest: int, tries: int, sp
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def cover(bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int) -> int:
+@inner
+def _cover(bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int) -> int:
     """Take lattices from the rows left until there is none; return how many are in `out`.
 
     `out` holds `made` lattices already. One pass a threshold, over all anchors from the lowest: a
@@ -145,7 +145,7 @@ def cover(bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table,
     return made
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _search(bits: Bits, table: Every, known: Knobs, anchor: int, threshold: int) -> Found:
     """Find the largest lattice from `anchor`."""
     best = Found(1, 0, 0, 0, 1)
@@ -169,7 +169,7 @@ def _search(bits: Bits, table: Every, known: Knobs, anchor: int, threshold: int)
     return best
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _progressions(bits: Bits, table: Every, known: Knobs, anchor: int) -> int:
     """Fill the steps of the progressions of n rows, for each n; return the greatest n."""
     if not known.steps:
@@ -195,7 +195,7 @@ def _progressions(bits: Bits, table: Every, known: Knobs, anchor: int) -> int:
     return known.longest
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _doubled(bits: Bits, known: Knobs, anchor: int, count: int, step: int, best: Found) -> Found:
     """Double a progression as often as that goes; return it if it is then the largest."""
     if count > best.size:
@@ -221,7 +221,7 @@ def _doubled(bits: Bits, known: Knobs, anchor: int, count: int, step: int, best:
     return best
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _places(bits: Bits, known: Knobs, anchor: int, count: int, step: int) -> bool:
     """Fill in how far the progression can be moved without meeting itself; whether at all."""
     some = False
@@ -239,7 +239,7 @@ def _places(bits: Bits, known: Knobs, anchor: int, count: int, step: int) -> boo
     return some
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _second_twin(bits: Bits, known: Knobs, count: int, step: int, twin: int) -> int:
     """How far both a progression and its twin can be moved together, or 0."""
     room = known.places + 2 * known.width + BLOCK
@@ -258,7 +258,7 @@ def _second_twin(bits: Bits, known: Knobs, count: int, step: int, twin: int) -> 
     return 0
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _take(bits: Bits, table: Every, known: Knobs, anchor: int, best: Found) -> None:
     """The rows of a lattice are no longer left."""
     for t in range(2 if best.second else 1):
@@ -272,7 +272,7 @@ def _take(bits: Bits, table: Every, known: Knobs, anchor: int, best: Found) -> N
                     bits[start + (nth >> 6)] &= ~(np.uint64(1) << np.uint64(nth & 63))
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _write(one: Table, known: Knobs, anchor: int, best: Found) -> None:
     """Write a lattice; its last twin goes into the chain's repeat, as does half a progression."""
     count, twin, second = best.length, best.twin, best.second
@@ -287,7 +287,7 @@ def _write(one: Table, known: Knobs, anchor: int, best: Found) -> None:
     one[REPEAT], one[REPEAT_STEP] = 2 if second else 1, second
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _decimate(bits: Bits, table: Every, known: Knobs) -> None:
     """Fill the bitmaps of every second, third and so on row left."""
     for word in range(table[2, AT] if known.longest > 2 else known.hits, known.hits):
@@ -303,9 +303,25 @@ def _decimate(bits: Bits, table: Every, known: Knobs) -> None:
                 bits[start + (nth >> 6)] |= np.uint64(1) << np.uint64(nth & 63)
 
 
-@njit(cache=True, nogil=True, forceinline=True, _nrt=False)
+@inner
 def _cut(bits: Bits, start: int, width: int, count: int) -> None:
     """Clear all but the first `count` bits of the `width` words from word `start` on."""
     for word in range(count >> 6, width):
         keep = np.uint64(max(count - word * 64, 0))
         bits[start + word] &= (np.uint64(1) << keep) - np.uint64(1)
+
+
+def _compile(stamp: int) -> Any:
+    """Compile the search for the sources at hand."""
+
+    @entry
+    def cover(
+        bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int
+    ) -> int:
+        return _cover(bits, table, known, thresholds, out, made) if stamp else made
+
+    return cover
+
+
+cover = _compile(SOURCES)
+"""`_cover`, compiled."""

@@ -34,6 +34,9 @@ PHASES: tuple[str, ...] = ("dense", "phase0", "phase1", "phase2", "host")
 GUARDS: tuple[Guard, ...] = ("wait", "poll")
 """How a stream keeps a task queue from overflowing."""
 
+PHASE2_SCANS: tuple[str, ...] = ("whole", "ahead")
+"""When the Phase 2 firmware scans: all of the vector first, or while its first batches move."""
+
 L2_COLUMN, L2_ROW, L2_OFFSET = 0, 1, 0x40000
 """Where the activations lie in Phase 2: upper half of the first memtile, free of fifo buffers."""
 
@@ -84,6 +87,7 @@ class Setup:
     guard: Guard = "wait"
     channels: int = 1
     clock_mhz: float | None = None
+    phase2_scan: str = "whole"
     configuration: Configuration = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +120,7 @@ def prepare(
     guard: str = "wait",
     channels: int = 1,
     clock_mhz: float | None = None,
+    phase2_scan: str = "whole",
 ) -> Setup:
     """Choose the shipped xclbin for a row size and check the options against the device."""
     wanted = device.columns if columns is None else columns
@@ -125,9 +130,11 @@ def prepare(
         )
     if guard not in GUARDS:
         raise UsageError(f"--queue-guard {guard!r} is not one of {', '.join(GUARDS)}")
+    if phase2_scan not in PHASE2_SCANS:
+        raise UsageError(f"--phase2-scan {phase2_scan!r} is not one of {', '.join(PHASE2_SCANS)}")
     keeping = cast(Guard, guard)
     shipped = select(device.name, wanted, row_bytes, channels=channels)
-    return Setup(device, wanted, shipped, profile, keeping, channels, clock_mhz)
+    return Setup(device, wanted, shipped, profile, keeping, channels, clock_mhz, phase2_scan)
 
 
 def plan(setup: Setup, workload: Workload, phase: str) -> Program:
@@ -141,7 +148,8 @@ def plan(setup: Setup, workload: Workload, phase: str) -> Program:
     if phase == "phase1":
         return program.phase1(setup.target, matrix, bitmap, guard=setup.guard)
     if phase == "phase2":
-        return program.phase2(setup.target, matrix, request_for(workload), bitmap)
+        ahead = setup.phase2_scan == "ahead"
+        return program.phase2(setup.target, matrix, request_for(workload), bitmap, overlap=ahead)
     if phase == "host":
         return program.host(setup.target, matrix, bitmap)
     raise UsageError(f"--phase {phase!r} is not one of {', '.join(PHASES)}, all")

@@ -100,6 +100,9 @@ def run(
     queue_guard: Annotated[
         str, typer.Option(help="wait (a token every 4 pushes) or poll (MASKPOLL before a push)")
     ] = "wait",
+    phase2_scan: Annotated[
+        str, typer.Option(help="whole (before the first BD) or ahead (while batches move)")
+    ] = "whole",
     clock_mhz: Annotated[
         float | None, typer.Option(help="array clock; default: the device's")
     ] = None,
@@ -132,6 +135,7 @@ def run(
         channels=channels,
         profile=profile,
         guard=queue_guard,
+        phase2_scan=phase2_scan,
         clock_mhz=clock_mhz,
         seed=seed,
         layer=layer,

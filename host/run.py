@@ -58,6 +58,7 @@ class Options:
     guard: str = "wait"
     channels: int = 1
     clock_mhz: float | None = None
+    phase2_scan: str = "whole"
     sweep: bool = True
 
 
@@ -101,6 +102,7 @@ def job(options: Options) -> Job:
         guard=options.guard,
         channels=options.channels,
         clock_mhz=options.clock_mhz,
+        phase2_scan=options.phase2_scan,
     )
     _check_room(device, rows)
     workload = workload_of(options)
