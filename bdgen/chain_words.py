@@ -48,7 +48,7 @@ from bdgen.chains import (
     Ints,
 )
 from bdgen.compiled import entry, inner
-from bdgen.lattices import COUNT, FIRST, LATTICE, OUTER, REPEAT, RUN, Table
+from bdgen.lattices import COUNT, FIRST, OUTER, REPEAT, REPEAT_STEP, RUN, Table
 from bdgen.pen import (
     ADDRESS,
     AT,
@@ -142,7 +142,7 @@ def desk(target: Target, layout: Layout, shape: RowShape) -> Desk:
 def _make_stamps(layout: Layout, shape: RowShape, made: Desk) -> None:
     """Write the third and the fourth of six full rounds of linear BDs."""
     halves = (layout.half0, layout.half1)
-    pieces = np.ones((max(halves), len(LATTICE)), np.int32)
+    pieces = np.ones((max(halves), REPEAT_STEP + 1), np.int32)
     chains = np.array([(0, halves[nth % 2], 1) for nth in range(6)])
     lanes = np.zeros((layout.columns * layout.channels, PAD + 1), np.int64)
     lanes[:, END_CHAIN] = len(chains)

@@ -25,6 +25,7 @@ from bdgen.lattices import (
     RUN,
     STEP,
     Table,
+    table,
 )
 
 Ints = NDArray[np.int64]
@@ -70,7 +71,7 @@ def room(rows: int, lanes: int) -> Room:
     """Room for any deal of a matrix of `rows` rows to so many lanes."""
     most = rows + 2 * lanes
     return Room(
-        pieces=np.zeros((most, len(LATTICE)), np.int32),
+        pieces=table(np.zeros(most, LATTICE)),
         chains=np.zeros((most + lanes, 3), np.int64),
         lanes=np.zeros((lanes, 6), np.int64),
         marks=np.zeros((MAX_REPEAT + 1, lanes + 1), np.int64),

@@ -90,7 +90,7 @@ def reach(row_bytes: int) -> Reach:
 
 def table(lattices: Lattices) -> Table:
     """Lattices as a table with the columns named above; the same memory."""
-    return lattices.view(np.int32).reshape(len(lattices), len(LATTICE))
+    return lattices.view(np.int32).reshape(len(lattices), REPEAT_STEP + 1)
 
 
 def size(lattices: Lattices) -> NDArray[np.int64]:

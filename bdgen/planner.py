@@ -19,6 +19,7 @@ from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal
 from bdgen.compiled import SOURCES, entry
 from bdgen.costs import FREE, Costs, behind, starts
 from bdgen.errors import PlanError, describe
+from bdgen.forecast import Forecast, forecast
 from bdgen.lattices import Table, table
 from bdgen.pack import Effort, Packer
 from bdgen.pen import Counts
@@ -28,17 +29,16 @@ from bdgen.target import Matrix, Target
 
 AddressingName = Literal["patch", "absolute", "iteration"]
 
-TOGETHER = 8
-RAMP = (3, 6)
-"""BDs of a lane's first chains: short ones, so that all lanes move soon."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a planner plans.
 
-    `addresses` are the device addresses of weights and output, for addressing "absolute". `max_gap`
-    rows between runs are moved rather than split. `costs` decides how work is shared out.
+    `addresses` are the device addresses of weights and output, for addressing "absolute". Up to
+    `max_gap` rows between runs are moved rather than split. `costs` decides how work is shared out.
+    `ramp` are the BDs of a lane's first chains, short ones, so that all lanes move soon; `together`
+    is of how many columns tokens are awaited at once, 0 for all. Both were chosen by simulation of
+    the 7B shape; `bdgen.choose` varies them.
     """
 
     effort: Effort = "fast"
@@ -46,6 +46,8 @@ class Options:
     addresses: tuple[int, int] | None = None
     max_gap: int = 0
     costs: Costs = FREE
+    ramp: tuple[int, ...] = (3, 6)
+    together: int = 0
     dtype: ElementName | None = None
     threshold: float = 0.0
 
@@ -111,7 +113,7 @@ class Planner:
             int(mode),
             target.columns,
             target.channels,
-            TOGETHER,
+            options.together or target.columns,
             receives,
             half0,
             half1,
@@ -120,9 +122,10 @@ class Planner:
         )
         self._shape = row_shape(target, matrix)
         self._halves = np.array([half0, half1], np.int64)
-        self._ramp = np.array(RAMP, np.int64)
+        self._ramp = np.array(options.ramp, np.int64)
         patches = 0 if mode is Addressing.ABSOLUTE else 1
-        begin = starts(options.costs, target, RAMP[0], patches)
+        first = min(options.ramp[0] if options.ramp else half0, half0)
+        begin = starts(options.costs, target, first, patches)
         self._behind = behind(options.costs, begin)
         self._weights = Weights(
             float(self._shape.row_words), options.costs.next_bd / options.costs.word
@@ -131,11 +134,12 @@ class Planner:
         self._desk = chain_words.desk(target, self._layout, self._shape)
         self._bitmap = np.zeros(bitmap_bytes(matrix.rows), np.uint8)
         self._header = header(target, 0, 0)
+        most = matrix.rows // 2 + 1 if options.effort == "runs" else matrix.rows
+        self._capacity = chain_words.capacity(target, most)
 
     def buffer(self) -> Words:
         """A buffer that every stream of this planner fits, with its header."""
-        runs = self.matrix.rows // 2 + 1 if self.options.effort == "runs" else self.matrix.rows
-        words = np.zeros(chain_words.capacity(self.target, runs), np.uint32)
+        words = np.zeros(self._capacity, np.uint32)
         words[: len(self._header)] = self._header
         return words
 
@@ -159,6 +163,12 @@ class Planner:
         self._check_buffer(buffer)
         return self._plan(buffer, bitmap)
 
+    def forecast(self, plan: Plan) -> Forecast:
+        """How long a plan of this planner will take, in cycles, by its own costs."""
+        return forecast(
+            self._layout, self._shape, self.options.costs, plan.pieces, plan.chains, plan.lanes
+        )
+
     def _plan(self, buffer: Words, bitmap: Bitmap) -> Plan:
         lattices = table(self._packer.pack(bitmap))
         room, desk = self._room, self._desk
@@ -173,8 +183,13 @@ class Planner:
         )
 
     def _check_buffer(self, buffer: Words) -> None:
-        needed = 16
-        if not isinstance(buffer, np.ndarray) or buffer.dtype != np.uint32 or len(buffer) < needed:
+        """Refuse what is not a buffer of this planner: it must hold any stream."""
+        if (
+            not isinstance(buffer, np.ndarray)
+            or buffer.dtype != np.uint32
+            or buffer.shape != (self._capacity,)
+            or not buffer.flags.carray
+        ):
             raise PlanError(f"{describe(buffer)} is no stream buffer; make one with buffer()")
 
 
@@ -183,6 +198,11 @@ def _addressing(options: Options) -> Addressing:
     names = {mode.name.lower(): mode for mode in Addressing}
     if options.addressing not in names:
         raise PlanError(f'addressing "{options.addressing}" is not one of {", ".join(names)}')
+    if any(bds < 1 for bds in options.ramp) or options.together < 0:
+        raise PlanError(
+            f"a ramp of {options.ramp} and waits for {options.together} columns cannot be; give "
+            "chains of at least 1 BD, and 0 or more columns"
+        )
     mode = names[options.addressing]
     if (mode is Addressing.ABSOLUTE) != (options.addresses is not None):
         raise PlanError(

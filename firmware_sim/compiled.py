@@ -7,18 +7,15 @@ An entry point therefore closes over `SOURCES`, which numba makes part of the ca
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any, ParamSpec, TypeVar
 
 from numba import njit, types
 
+from bdgen.compiled import source_stamp
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-PACKAGES = ("aie2", "bdgen", "firmware_sim")
-"""Packages whose sources go into the compiled simulator."""
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -39,15 +36,5 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return dispatcher
 
 
-def source_stamp() -> int:
-    """A positive number that changes when any module of `PACKAGES` does."""
-    digest = hashlib.sha256()
-    for package in PACKAGES:
-        for module in sorted(files(package).iterdir(), key=lambda entry: entry.name):
-            if module.name.endswith(".py"):
-                digest.update(module.read_bytes())
-    return int.from_bytes(digest.digest()[:6], "little") + 1
-
-
-SOURCES = source_stamp()
+SOURCES = source_stamp("aie2", "bdgen", "firmware_sim")
 """Stamp of the sources that were imported."""

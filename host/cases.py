@@ -16,6 +16,8 @@ from pydantic import BaseModel
 
 from aie2.devices import Device
 from bdgen import program
+from bdgen.choose import choose
+from bdgen.planner import Options
 from bdgen.program import Guard, Program
 from bdgen.request import Location, Request
 from bdgen.scan import scan
@@ -25,6 +27,7 @@ from firmware_sim.calibration import costs
 from firmware_sim.firmware import Firmware
 from host import check
 from host.errors import UsageError
+from host.plan_costs import plan_costs
 from host.workload import Workload
 from iron_designs.shipped import Shipped, select
 
@@ -100,6 +103,11 @@ class Setup:
         return self.device.clock_mhz if self.clock_mhz is None else self.clock_mhz
 
     @property
+    def options(self) -> Options:
+        """How `host` plans: for the costs of this machine in this profile."""
+        return Options(costs=plan_costs(self.device.name, self.profile, self.clock_mhz))
+
+    @property
     def target(self) -> Target:
         """The machine as planners see it."""
         return Target(
@@ -151,7 +159,12 @@ def plan(setup: Setup, workload: Workload, phase: str) -> Program:
         ahead = setup.phase2_scan == "ahead"
         return program.phase2(setup.target, matrix, request_for(workload), bitmap, overlap=ahead)
     if phase == "host":
-        return program.host(setup.target, matrix, bitmap)
+        return program.host(setup.target, matrix, bitmap, setup.options)
+    if phase == "auto":
+        chosen = choose(setup.target, matrix, bitmap, setup.options).best
+        if not chosen.gathers:
+            return program.dense(setup.target, matrix)
+        return program.host(chosen.target, matrix, bitmap, chosen.options)
     raise UsageError(f"--phase {phase!r} is not one of {', '.join(PHASES)}, all")
 
 

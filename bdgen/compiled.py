@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How bdgen's inner loops are compiled, and how numba's cache on disk is kept honest.
+
+numba counts the references to every array that a function is given or takes from a tuple, which
+here takes several times as long as the work; so these functions are compiled without that, and may
+not make arrays. Its cache looks at the file of the cached function only, not at those that this
+function calls: an entry point from Python whose loops lie in other files closes over `SOURCES`,
+which numba makes part of the cache's key.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
+from typing import Any, ParamSpec, TypeVar
+
+from numba import njit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_compile: Any = partial(njit, nogil=True, _nrt=False)
+
+
+def inner(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function into the compiled functions that call it."""
+    return _compile(forceinline=True)(function)
+
+
+def entry(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that Python calls, without the GIL; the result is kept on disk."""
+    return _compile(cache=True)(function)
+
+
+def source_stamp(*packages: str) -> int:
+    """A positive number that changes when any module of some packages does."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for module in sorted(files(package).iterdir(), key=lambda found: found.name):
+            if module.name.endswith(".py"):
+                digest.update(module.read_bytes())
+    return int.from_bytes(digest.digest()[:6], "little") + 1
+
+
+SOURCES = source_stamp("aie2", "bdgen")
+"""Stamp of the sources that were imported."""
