@@ -10,7 +10,6 @@ which numba makes part of the cache's key.
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
 from importlib.resources import files
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,17 +18,17 @@ from numba import njit
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_compile: Any = partial(njit, nogil=True, _nrt=False)
+_njit: Any = njit  # Any: numba's stubs leave out the option that turns counting off
 
 
 def inner(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function into the compiled functions that call it."""
-    return _compile(forceinline=True)(function)
+    return _njit(nogil=True, forceinline=True, _nrt=False)(function)
 
 
 def entry(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python calls, without the GIL; the result is kept on disk."""
-    return _compile(cache=True)(function)
+    return _njit(nogil=True, cache=True, _nrt=False)(function)
 
 
 def source_stamp(*packages: str) -> int:
