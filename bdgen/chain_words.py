@@ -7,8 +7,8 @@ halves of a lane's BDs take turns, so before round r the tokens of round r - 2 a
 several columns at once. The receive side is one task a lane, over all its bytes; its token ends the
 stream.
 
-From the third round on, what a column gets differs in a few words only: it is copied from a stamp
-and filled in. Stamps are made by the same writer.
+From the third round on, whole rounds differ in a few words only: they are copied from a stamp and
+filled in. Stamps are made by the same writer.
 """
 
 from typing import NamedTuple
@@ -63,12 +63,11 @@ from bdgen.pen import (
     OPS,
     PATCH_PLUS,
     PATCH_WORDS,
-    PATCHES,
-    PUSHES,
     REPEAT_SHIFT,
     S2MM,
     TCT_WORDS,
     TOKEN,
+    TOKENS,
     VALUE,
     WRITE_OP,
     WRITE_WORDS,
@@ -112,27 +111,28 @@ class Desk(NamedTuple):
     """What `write` works with: the pen, the list of a column's patches, what BDs hold, stamps.
 
     `held[column, bd]` is the length that a BD holds while it is patched to the start of the matrix,
-    else -1. `stamps[2 * column + half]` are the words of a column in a later round: `sizes[half]`
-    of them, or 0 if such rounds are written word by word.
+    else -1. `stamps[half]` are the words of a later round: `tallies[half, AT]` of them, or 0 if
+    such rounds are written word by word; the tally has the other counts, as a pen has them.
     """
 
     pen: Ints
     listed: Ints
     held: Ints
     stamps: Words
-    sizes: Ints
+    tallies: Ints
 
 
 def desk(target: Target, layout: Layout, shape: RowShape) -> Desk:
     """A desk for streams of a layout, with its stamps."""
     bds = target.device.shim_bds
-    widest = BLOCK_HEADER + bds * (BD_WORDS + PATCH_WORDS) + layout.channels * WRITE_WORDS
+    column = BLOCK_HEADER + bds * (BD_WORDS + PATCH_WORDS) + layout.channels * WRITE_WORDS
+    widest = layout.columns * (column + layout.channels * TCT_WORDS)
     made = Desk(
         pen=np.zeros(LISTED + 1, np.int64),
         listed=np.zeros((bds, 3), np.int64),
         held=np.zeros((layout.columns, bds), np.int64),
-        stamps=np.zeros((2 * layout.columns, widest), np.uint32),
-        sizes=np.zeros(2, np.int64),
+        stamps=np.zeros((2, widest), np.uint32),
+        tallies=np.zeros((2, LISTED + 1), np.int64),
     )
     if layout.addressing != ITERATED:
         _make_stamps(layout, shape, made)
@@ -146,14 +146,13 @@ def _make_stamps(layout: Layout, shape: RowShape, made: Desk) -> None:
     chains = np.array([(0, halves[nth % 2], 1) for nth in range(6)])
     lanes = np.zeros((layout.columns * layout.channels, PAD + 1), np.int64)
     lanes[:, END_CHAIN] = len(chains)
-    for column in range(layout.columns):
-        for half in range(2):
-            made.pen[:] = 0
-            write_column(
-                made.stamps[2 * column + half], layout, shape, pieces, chains, lanes, made.pen,
-                made.listed, made.held, column, 2 + half,
-            )  # fmt: skip
-            made.sizes[half] = made.pen[AT]
+    for half in range(2):
+        made.pen[:] = 0
+        write_round(
+            made.stamps[half], layout, shape, pieces, chains, lanes, made.pen, made.listed,
+            made.held, 2 + half,
+        )  # fmt: skip
+        made.tallies[half] = made.pen
 
 
 def capacity(target: Target, sends: int) -> int:
@@ -175,34 +174,51 @@ def write(
     listed: Ints,
     held: Ints,
     stamps: Words,
-    sizes: Ints,
+    tallies: Ints,
 ) -> None:
     """Write a stream behind its header and complete the header; `pen` then has the `Counts`."""
-    pen[:] = 0
+    for place in range(LISTED + 1):
+        pen[place] = 0
     pen[AT] = HEADER_WORDS
-    held[:] = -1
+    for column in range(layout.columns):
+        for bd in range(held.shape[1]):
+            held[column, bd] = -1
     rounds = 0
     for lane in range(len(lanes)):
         rounds = max(rounds, lanes[lane, END_CHAIN] - lanes[lane, FIRST_CHAIN])
     for nth in range(rounds):
-        size = sizes[nth % 2] if nth >= 2 else 0
-        for column in range(layout.columns):
-            if nth >= 2 and column % layout.together == 0:
-                end = min(column + layout.together, layout.columns)
-                _wait(words, layout, lanes, pen, column, end, nth, MM2S)
-            if size > 0 and _is_full(layout, chains, lanes, column, nth):
-                _stamp(words, stamps, size, layout, shape, pieces, chains, lanes, pen, column, nth)
-            else:
-                write_column(
-                    words, layout, shape, pieces, chains, lanes, pen, listed, held, column, nth
-                )
+        if nth >= 2 and tallies[nth % 2, AT] > 0 and _is_full(layout, chains, lanes, nth):
+            _stamp(words, stamps, tallies, layout, shape, pieces, chains, lanes, pen, nth)
+        else:
+            write_round(words, layout, shape, pieces, chains, lanes, pen, listed, held, nth)
     _wait(words, layout, lanes, pen, 0, layout.columns, 0, S2MM)
     words[HEADER_OPS] = pen[OPS]
     words[HEADER_BYTES] = pen[AT] * WORD_BYTES
 
 
 @entry
-def write_column(
+def write_round(
+    words: Words,
+    layout: Layout,
+    shape: RowShape,
+    pieces: Table,
+    chains: Ints,
+    lanes: Ints,
+    pen: Ints,
+    listed: Ints,
+    held: Ints,
+    nth: int,
+) -> None:
+    """Write chains number `nth` of all lanes, column after column."""
+    for column in range(layout.columns):
+        if nth >= 2 and column % layout.together == 0:
+            end = min(column + layout.together, layout.columns)
+            _wait(words, layout, lanes, pen, column, end, nth, MM2S)
+        _write_column(words, layout, shape, pieces, chains, lanes, pen, listed, held, column, nth)
+
+
+@inner
+def _write_column(
     words: Words,
     layout: Layout,
     shape: RowShape,
@@ -236,10 +252,10 @@ def write_column(
 
 
 @inner
-def _is_full(layout: Layout, chains: Ints, lanes: Ints, column: int, nth: int) -> bool:
-    """Whether all lanes of a column have a whole half of BDs to send, and not the last of them."""
+def _is_full(layout: Layout, chains: Ints, lanes: Ints, nth: int) -> bool:
+    """Whether every lane has a whole half of BDs to send, and not the last of them."""
     half = layout.half1 if nth % 2 else layout.half0
-    for lane in range(column * layout.channels, (column + 1) * layout.channels):
+    for lane in range(len(lanes)):
         if not _has(lanes, lane, nth + 2):
             return False
         chain = lanes[lane, FIRST_CHAIN] + nth
@@ -252,48 +268,46 @@ def _is_full(layout: Layout, chains: Ints, lanes: Ints, column: int, nth: int) -
 def _stamp(
     words: Words,
     stamps: Words,
-    size: int,
+    tallies: Ints,
     layout: Layout,
     shape: RowShape,
     pieces: Table,
     chains: Ints,
     lanes: Ints,
     pen: Ints,
-    column: int,
     nth: int,
 ) -> None:
-    """Write a column's full chains number `nth`: a stamp, and the words that differ."""
-    at = pen[AT]
-    copy_words(words, at, stamps, (2 * column + nth % 2) * stamps.shape[1], size)
-    half = layout.half1 if nth % 2 else layout.half0
-    bds = layout.channels * half
-    bd = at + BLOCK_HEADER
-    plus = bd + bds * BD_WORDS + PATCH_PLUS
-    push = at + size - layout.channels * WRITE_WORDS + VALUE
-    for lane in range(column * layout.channels, (column + 1) * layout.channels):
-        chain = lanes[lane, FIRST_CHAIN] + nth
-        first = chains[chain, CHAIN_FIRST]
-        for one in range(first, first + half):
-            offset = pieces[one, FIRST] * shape.row_words * WORD_BYTES
-            if pieces[one, COUNT] * pieces[one, OUTER] * pieces[one, REPEAT] == 1:
-                words[bd + LENGTH] = pieces[one, RUN] * shape.row_words
-            else:
-                write_shape(words, bd, shape, pieces, one)
-            if layout.addressing == ABSOLUTE:
-                write_address(words, bd, layout.arg + offset)
-            else:
-                words[bd + LOW] = offset
-                words[plus] = offset
-                plus += PATCH_WORDS
-            bd += BD_WORDS
-        words[push] += np.uint32((chains[chain, CHAIN_REPEAT] - 1) << REPEAT_SHIFT)
-        push += WRITE_WORDS
-    patches = 0 if layout.addressing == ABSOLUTE else bds
-    pen[AT] = at + size
-    pen[OPS] += 1 + patches + layout.channels
-    pen[BDS] += bds
-    pen[PATCHES] += patches
-    pen[PUSHES] += layout.channels
+    """Write the full chains number `nth` of all lanes: a stamp, and the words that differ."""
+    at, parity = pen[AT], nth % 2
+    copy_words(words, at, stamps, parity * stamps.shape[1], tallies[parity, AT])
+    half = layout.half1 if parity else layout.half0
+    patch_words = 0 if layout.addressing == ABSOLUTE else PATCH_WORDS
+    for column in range(layout.columns):
+        if column % layout.together == 0:
+            at += layout.channels * TCT_WORDS
+        bd = at + BLOCK_HEADER
+        plus = bd + layout.channels * half * BD_WORDS + PATCH_PLUS
+        at += BLOCK_HEADER + layout.channels * half * (BD_WORDS + patch_words)
+        for lane in range(column * layout.channels, (column + 1) * layout.channels):
+            chain = lanes[lane, FIRST_CHAIN] + nth
+            first = chains[chain, CHAIN_FIRST]
+            for one in range(first, first + half):
+                offset = pieces[one, FIRST] * shape.row_words * WORD_BYTES
+                if pieces[one, COUNT] * pieces[one, OUTER] * pieces[one, REPEAT] == 1:
+                    words[bd + LENGTH] = pieces[one, RUN] * shape.row_words
+                else:
+                    write_shape(words, bd, shape, pieces, one)
+                if layout.addressing == ABSOLUTE:
+                    write_address(words, bd, layout.arg + offset)
+                else:
+                    words[bd + LOW] = offset
+                    words[plus] = offset
+                bd += BD_WORDS
+                plus += patch_words
+            words[at + VALUE] += np.uint32((chains[chain, CHAIN_REPEAT] - 1) << REPEAT_SHIFT)
+            at += WRITE_WORDS
+    for place in range(TOKENS + 1):
+        pen[place] += tallies[parity, place]
 
 
 @inner

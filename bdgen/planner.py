@@ -237,13 +237,13 @@ def _compile(stamp: int) -> Any:
         listed: Any,
         held: Any,
         stamps: Any,
-        sizes: Any,
+        tallies: Any,
     ) -> None:
         if stamp:
             deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
             cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
             write(
-                words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, sizes
+                words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, tallies
             )
 
     return deal_and_write
