@@ -8,11 +8,11 @@ differ from BD to BD.
 from dataclasses import replace
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from aie2 import txn
 from aie2.registers import SHIM_BD
+from bdgen.compiled import entry, inner
 from bdgen.schedule import Batches, Transfers
 from bdgen.stencils import Blanks, Stencils, Words, blanks, header, stencils
 from bdgen.target import WORD_BYTES, Target
@@ -100,7 +100,7 @@ def _count(ready: Stencils, batches: Batches, job: Job) -> Counts:
     return Counts(bds, made + pushes, made, ops, words)
 
 
-@numba.njit(cache=True)
+@entry
 def _write(sheet: Sheet, at: int) -> int:
     """Write all batches from word `at` on; return the word after the last.
 
@@ -128,7 +128,7 @@ def _write(sheet: Sheet, at: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@inner
 def _open_batch(sheet: Sheet, at: int, lane: int, batch: int) -> int:
     """Write a chain's batch whole; of single tasks, the receive side that they will feed."""
     words, ready, job = sheet.words, sheet.ready, sheet.job
@@ -143,7 +143,7 @@ def _open_batch(sheet: Sheet, at: int, lane: int, batch: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@inner
 def _write_tasks(sheet: Sheet, at: int, first: int, end: int, nth: int) -> int:
     """Write the send tasks of lanes `first` to `end` in turn, of their batch number `nth`."""
     words, ready, starts = sheet.words, sheet.ready, sheet.batches.lane_starts
@@ -163,19 +163,19 @@ def _write_tasks(sheet: Sheet, at: int, first: int, end: int, nth: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@inner
 def _first_send(sheet: Sheet, batch: int) -> int:
     """BD, within the lane's, of the first send of a batch: behind its receive BDs."""
     return 2 if sheet.batches.pad[batch] > 0 else 1
 
 
-@numba.njit(cache=True)
+@inner
 def _tasks(sheet: Sheet, batch: int) -> int:
     """Send BDs of a batch, that of its padding included."""
     return sheet.batches.sends[batch] + (1 if sheet.batches.pad[batch] > 0 else 0)
 
 
-@numba.njit(cache=True)
+@inner
 def _write_receives(sheet: Sheet, at: int, lane: int, batch: int) -> int:
     """Write the receive BD of a batch, chained to that of its padding if it is padded."""
     words, bds, blank, job = sheet.words, sheet.ready.bd[lane], sheet.blank, sheet.job
@@ -191,7 +191,7 @@ def _write_receives(sheet: Sheet, at: int, lane: int, batch: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@inner
 def _write_sends(sheet: Sheet, at: int, lane: int, batch: int) -> int:
     """Write all send BDs of a batch."""
     for nth in range(_tasks(sheet, batch)):
@@ -199,7 +199,7 @@ def _write_sends(sheet: Sheet, at: int, lane: int, batch: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@inner
 def _write_send(sheet: Sheet, at: int, lane: int, batch: int, nth: int) -> int:
     """Write send BD number `nth` of a batch, its padding last; a chain's are linked."""
     words, bds, blank, job = sheet.words, sheet.ready.bd[lane], sheet.blank, sheet.job
@@ -213,7 +213,7 @@ def _write_send(sheet: Sheet, at: int, lane: int, batch: int, nth: int) -> int:
     return _write_bd(words, at, bds, bd, link, blank, job.arg, src, nbytes)
 
 
-@numba.njit(cache=True)
+@inner
 def _write_bd(
     words: Words,
     at: int,
@@ -239,7 +239,7 @@ def _write_bd(
     return at + size
 
 
-@numba.njit(cache=True)
+@inner
 def _copy(words: Words, at: int, ops: Words, nth: int) -> int:
     """Copy the `nth` of some ready-made ops; return the word after it."""
     size = ops.shape[1]

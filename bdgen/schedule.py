@@ -8,7 +8,6 @@ output is compact: a lane's bytes follow each other, lane after lane.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numba
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdgen.errors import PlanError
-from bdgen.runs import islands
 from bdgen.target import WORD_BYTES, Matrix
 
 Ints = NDArray[np.int64]
@@ -116,13 +114,10 @@ def deal_rows(rows: Ints, matrix: Matrix, lanes: int, by: Deal = "order") -> Tra
     return _compact(starts, dealt * matrix.row_bytes, np.full(len(dealt), matrix.row_bytes))
 
 
-def deal_runs(
-    starts: Ints, lengths: Ints, matrix: Matrix, lanes: int, max_gap: int = 0
-) -> Transfers:
+def deal_runs(starts: Ints, lengths: Ints, matrix: Matrix, lanes: int) -> Transfers:
     """Deal runs of rows (first rows ascending, and row counts) in equal shares of neighbours.
 
-    A run that crosses from one share into the next is cut there. Within a lane, runs at most
-    `max_gap` unneeded rows apart then become one transfer.
+    A run that crosses from one share into the next is cut there.
     """
     rows_before = np.concatenate([[0], np.cumsum(lengths)])
     shares = _shares(int(rows_before[-1]), lanes)
@@ -131,10 +126,6 @@ def deal_runs(
     run = np.searchsorted(rows_before, pieces, side="right") - 1
     first = starts[run] + pieces - rows_before[run]
     bounds = np.searchsorted(pieces, shares)
-    if max_gap:
-        joined = [islands(first[at:end], counts[at:end], max_gap) for at, end in pairwise(bounds)]
-        first, counts = (np.concatenate(part) for part in zip(*joined, strict=True))
-        bounds = np.concatenate([[0], np.cumsum([len(part) for part, _ in joined])])
     return _compact(bounds, first * matrix.row_bytes, counts * matrix.row_bytes)
 
 

@@ -47,9 +47,11 @@ def test_golden_streams_are_there():
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_host_writes_what_aiecc_wrote_for_chains(name):
+def test_chains_are_what_aiecc_wrote(name):
     words, target, mask = golden(name)
-    made = program.host(target, Matrix(64, 8192), pack(mask), merge=False, by="order")
+    matrix = Matrix(64, 8192)
+    rows = schedule.deal_rows(np.flatnonzero(mask), matrix, len(target.lanes))
+    made = program.gather_words(target, matrix, rows, "chain", scratch_offset=rows.total_bytes)
     assert np.array_equal(made.words, words)
 
 
@@ -192,4 +194,4 @@ def test_offsets_reach_up_to_four_gibibytes():
     mask[-1] = True
     made = program.host(Target(NPU2, 1, 4096), matrix, pack(mask))
     patches = [op for op in txn.decode(made.words).ops if isinstance(op, txn.DdrPatch)]
-    assert patches[1].arg_plus == matrix.nbytes - 4096
+    assert max(patch.arg_plus for patch in patches) == matrix.nbytes - 4096

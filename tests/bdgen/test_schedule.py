@@ -71,24 +71,21 @@ def test_order_and_index_say_which_lane(mask, lanes):
 
 
 @settings(deadline=None)
-@given(masks(), lane_counts, st.integers(0, 9))
-def test_runs_are_shared_out_evenly_and_joined_over_small_gaps_only(mask, lanes, max_gap):
+@given(masks(), lane_counts)
+def test_runs_are_shared_out_evenly(mask, lanes):
     matrix = Matrix(len(mask), 8)
     starts, lengths = runs(np.packbits(mask, bitorder="little"), len(mask))
-    transfers = deal_runs(starts, lengths, matrix, lanes, max_gap)
+    transfers = deal_runs(starts, lengths, matrix, lanes)
     placement = place(transfers, matrix, mask)
-    assert np.array_equal(np.sort(placement.row[placement.wanted]), np.flatnonzero(mask))
-    assert (np.diff(placement.row) > 0).all()
+    assert np.array_equal(placement.row, np.flatnonzero(mask))
     wanted_per_lane = []
     for part in lane_slices(transfers):
         first = transfers.src[part] // 8
         end = first + transfers.nbytes[part] // 8
-        assert (first[1:] - end[:-1] > max_gap).all()
+        assert (first[1:] > end[:-1]).all()
         assert mask[first].all() and mask[end - 1].all()
         wanted_per_lane.append(sum(int(mask[a:b].sum()) for a, b in zip(first, end, strict=True)))
     assert max(wanted_per_lane) - min(wanted_per_lane) <= 1
-    gaps = np.flatnonzero(~placement.wanted)
-    assert len(gaps) == 0 or max_gap > 0
 
 
 @settings(deadline=None)
