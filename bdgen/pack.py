@@ -29,6 +29,7 @@ from bdgen.lattices import (
     reach,
     table,
 )
+from bdgen.pack_best import best
 from bdgen.progressions import Knobs, cover, scratch
 from bdgen.words import load_word, set_bits, trailing_zeros
 
@@ -106,28 +107,31 @@ class Packer:
         self.rows, self.row_bytes, self.effort, self.repeats = rows, row_bytes, effort, repeats
         self.max_gap = max_gap
         self.reach = reach(row_bytes)
-        self._out = np.zeros(rows, LATTICE)
-        self._table = table(self._out)
+        self._table = table(np.zeros(rows, LATTICE))
         self._room = scratch(rows, self.reach, repeats, LONGEST, TRIES, SPAN)
 
     def pack(self, bitmap: Bitmap) -> Lattices:
-        """The lattices of a bitmap, in a view that the next call overwrites."""
-        bitmap = check(bitmap, self.rows)
+        """The lattices of a bitmap, in a view that the next call overwrites.
+
+        PlanError if the bitmap is not one of this packer's rows.
+        """
+        return self.table(check(bitmap, self.rows)).view(LATTICE).reshape(-1)
+
+    def table(self, bitmap: Bitmap) -> Table:
+        """`pack` for a bitmap that is known to be one; as a table."""
         if self.effort == "runs":
-            return self._out[: cover_runs(bitmap, self.max_gap, self._table)]
+            return self._table[: cover_runs(bitmap, self.max_gap, self._table)]
         bits, every, knobs = self._room
         wanted = fill_words(bitmap, bits)
         if self.max_gap:
             wanted = close_gaps(bits, knobs.words, self.max_gap)
         if self.effort == "best":
-            from bdgen.pack_best import best
-
             closed = bits[: knobs.words].view(np.uint8)[: len(bitmap)]
-            return best(closed, self.rows, self.row_bytes, repeats=self.repeats)
+            return table(best(closed, self.rows, self.row_bytes, repeats=self.repeats))
         pace, thresholds = _pace(knobs.doublings, wanted / self.rows)
         knobs = knobs._replace(longest=pace.longest, tries=pace.tries)
         made = take_runs(bits, knobs, self._table)
-        return self._out[: cover(bits, every, knobs, thresholds, self._table, made)]
+        return self._table[: cover(bits, every, knobs, thresholds, self._table, made)]
 
 
 def pack(

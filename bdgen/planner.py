@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from bdgen import chain_words, chains, scan
 from bdgen.bd_words import Addressing, Words, row_shape
-from bdgen.bitmap import Bitmap, bitmap_bytes
+from bdgen.bitmap import Bitmap, bitmap_bytes, check
 from bdgen.chain_words import Layout, write
-from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal
+from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal, deal_runs
 from bdgen.compiled import SOURCES, entry
 from bdgen.costs import FREE, Costs, behind, starts
 from bdgen.errors import PlanError, describe
 from bdgen.forecast import Forecast, forecast
-from bdgen.lattices import Table, table
+from bdgen.lattices import Table
 from bdgen.pack import Effort, Packer
 from bdgen.pen import Counts
 from bdgen.scan import ElementName
@@ -130,6 +130,7 @@ class Planner:
         self._weights = Weights(
             float(self._shape.row_words), options.costs.next_bd / options.costs.word
         )
+        self._linear = options.effort == "runs"
         self._room = chains.room(matrix.rows, len(target.lanes))
         self._desk = chain_words.desk(target, self._layout, self._shape)
         self._bitmap = np.zeros(bitmap_bytes(matrix.rows), np.uint8)
@@ -161,7 +162,7 @@ class Planner:
     def plan_bitmap_into(self, buffer: Words, bitmap: Bitmap) -> Plan:
         """Plan the rows that a bitmap marks, into a buffer of `buffer()`."""
         self._check_buffer(buffer)
-        return self._plan(buffer, bitmap)
+        return self._plan(buffer, check(bitmap, self.matrix.rows))
 
     def forecast(self, plan: Plan) -> Forecast:
         """How long a plan of this planner will take, in cycles, by its own costs."""
@@ -170,10 +171,10 @@ class Planner:
         )
 
     def _plan(self, buffer: Words, bitmap: Bitmap) -> Plan:
-        lattices = table(self._packer.pack(bitmap))
+        lattices = self._packer.table(bitmap)
         room, desk = self._room, self._desk
         _deal_and_write(
-            lattices, self._behind, self._weights, *room, self._ramp, self._halves,
+            lattices, self._linear, self._behind, self._weights, *room, self._ramp, self._halves,
             self.matrix.row_bytes, self.target.object_bytes, buffer, self._layout, self._shape,
             *desk,
         )  # fmt: skip
@@ -217,6 +218,7 @@ def _compile(stamp: int) -> Any:
     @entry
     def deal_and_write(
         lattices: Any,
+        linear: bool,
         late: Any,
         weights: Any,
         pieces: Any,
@@ -240,7 +242,10 @@ def _compile(stamp: int) -> Any:
         tallies: Any,
     ) -> None:
         if stamp:
-            deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
+            if linear:
+                deal_runs(lattices, late, weights, pieces, marks, lanes, needs)
+            else:
+                deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
             cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
             write(
                 words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, tallies

@@ -31,6 +31,7 @@ from host.check_command import check
 from host.errors import UsageError
 from host.explain_command import explain
 from host.outputs import check_writable, write_whole
+from host.permute_command import permute
 from host.report import plot, show
 from host.sim_command import sim
 from iron_designs.errors import DesignError
@@ -226,6 +227,7 @@ def calibration(
 app.command()(explain)
 app.command()(check)
 app.command()(sim)
+app.command()(permute)
 
 
 def _print(text: str) -> None:

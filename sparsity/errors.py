@@ -20,3 +20,7 @@ class CaptureError(SparsityError):
 
 class PackageError(SparsityError):
     """A model package that is not the one this code can read."""
+
+
+class PermuteError(SparsityError):
+    """Weights, masks or an order that do not fit together, or a proof that failed."""
