@@ -35,7 +35,8 @@ class Options:
     """How a planner plans.
 
     `addresses` are the device addresses of weights and output, for addressing "absolute". Up to
-    `max_gap` rows between runs are moved rather than split. `costs` decides how work is shared out.
+    `max_gap` rows between runs are moved rather than split. Without `repeats` no chain is repeated,
+    which no public design has been seen to do with chains of several BDs. `costs` decides how work is shared out.
     `ramp` are the BDs of a lane's first chains, short ones, so that all lanes move soon; `together`
     is of how many columns tokens are awaited at once, 0 for all. Both were chosen by simulation of
     the 7B shape; `bdgen.choose` varies them.
@@ -45,6 +46,7 @@ class Options:
     addressing: AddressingName = "patch"
     addresses: tuple[int, int] | None = None
     max_gap: int = 0
+    repeats: bool = True
     costs: Costs = FREE
     ramp: tuple[int, ...] = (3, 6)
     together: int = 0
@@ -101,7 +103,7 @@ class Planner:
             matrix.rows,
             matrix.row_bytes,
             options.effort,
-            repeats=mode is not Addressing.ITERATION,
+            repeats=options.repeats and mode is not Addressing.ITERATION,
             max_gap=options.max_gap,
         )
         receives = 1 if matrix.row_bytes % target.object_bytes == 0 else 2
