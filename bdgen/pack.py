@@ -4,7 +4,8 @@
 After `bdgen.scan`, before `bdgen.chains`. A gather may take its rows in any order, so a BD need not
 be one run: whatever set of rows its dimensions can step over will do (`bdgen.lattices`). `runs`
 makes one BD a run; `fast` takes the largest lattice that it finds from the lowest row left
-(`bdgen.progressions`); `best` searches on from there (`bdgen.pack_best`).
+(`bdgen.progressions`), and `best` searches for many together (`bdgen.pack_best`). Neither gives more
+BDs than a cheaper effort would.
 """
 
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bdgen.bitmap import Bitmap, check
+from bdgen.bitmap import Bitmap, bitmap_bytes, check
 from bdgen.compiled import entry, inner
 from bdgen.errors import PlanError
 from bdgen.lattices import (
@@ -125,13 +126,22 @@ class Packer:
         wanted = fill_words(bitmap, bits)
         if self.max_gap:
             wanted = close_gaps(bits, knobs.words, self.max_gap)
-        if self.effort == "best":
-            closed = bits[: knobs.words].view(np.uint8)[: len(bitmap)]
-            return table(best(closed, self.rows, self.row_bytes, repeats=self.repeats))
+        runs = count_runs(bits, knobs.words)
+        found = self._best(bits) if self.effort == "best" else None
         pace, thresholds = _pace(knobs.doublings, wanted / self.rows)
         knobs = knobs._replace(longest=pace.longest, tries=pace.tries)
         made = take_runs(bits, knobs, self._table)
-        return self._table[: cover(bits, every, knobs, thresholds, self._table, made)]
+        made = cover(bits, every, knobs, thresholds, self._table, made)
+        if found is not None and len(found) < made:
+            return found
+        if runs <= made:
+            made = cover_runs(bitmap, self.max_gap, self._table)
+        return self._table[:made]
+
+    def _best(self, bits: NDArray[np.uint64]) -> Table:
+        """What the longest search finds for the rows in `bits`."""
+        bitmap = bits.view(np.uint8)[: bitmap_bytes(self.rows)]
+        return table(best(bitmap, self.rows, self.row_bytes, repeats=self.repeats))
 
 
 def pack(
@@ -172,6 +182,16 @@ def fill_words(bitmap: Bitmap, words: NDArray[np.uint64]) -> int:
         words[word] = load_word(bitmap, word)
         marked += set_bits(words[word])
     return marked
+
+
+@entry
+def count_runs(words: NDArray[np.uint64], count: int) -> int:
+    """How many runs the first `count` words have."""
+    runs, before = 0, np.uint64(0)
+    for word in range(count):
+        runs += set_bits(words[word] & ~(words[word] << np.uint64(1) | before))
+        before = words[word] >> np.uint64(63)
+    return runs
 
 
 @entry

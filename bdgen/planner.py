@@ -22,7 +22,7 @@ from bdgen.errors import PlanError, describe
 from bdgen.forecast import Forecast, forecast
 from bdgen.lattices import Table
 from bdgen.pack import Effort, Packer
-from bdgen.pen import Counts
+from bdgen.pen import AT, Counts
 from bdgen.scan import ElementName
 from bdgen.stencils import header
 from bdgen.target import Matrix, Target
@@ -35,11 +35,11 @@ class Options:
     """How a planner plans.
 
     `addresses` are the device addresses of weights and output, for addressing "absolute". Up to
-    `max_gap` rows between runs are moved rather than split. Without `repeats` no chain is repeated,
-    which no public design has been seen to do with chains of several BDs. `costs` decides how work is shared out.
-    `ramp` are the BDs of a lane's first chains, short ones, so that all lanes move soon; `together`
-    is of how many columns tokens are awaited at once, 0 for all. Both were chosen by simulation of
-    the 7B shape; `bdgen.choose` varies them.
+    `max_gap` rows between runs are moved rather than split. Without `repeats` no chain is repeated:
+    public designs repeat single BDs, but none has been seen to repeat a chain with iteration.
+    `costs` decides how work is shared out. `ramp` are the BDs of a lane's first chains, short ones,
+    so that all lanes move soon; `together` is of how many columns tokens are awaited at once, 0 for
+    all. Both were chosen by simulation of the 7B shape; `bdgen.choose` varies them.
     """
 
     effort: Effort = "fast"
@@ -62,11 +62,16 @@ class Plan(NamedTuple):
     """
 
     words: Words
-    counts: Counts
+    pen: NDArray[np.int64]
     lattices: int
     pieces: Table
     chains: NDArray[np.int64]
     lanes: NDArray[np.int64]
+
+    @property
+    def counts(self) -> Counts:
+        """What the stream holds."""
+        return Counts(*self.pen[: len(Counts._fields)].tolist())
 
     @property
     def rows_moved(self) -> int:
@@ -180,9 +185,8 @@ class Planner:
             self.matrix.row_bytes, self.target.object_bytes, buffer, self._layout, self._shape,
             *desk,
         )  # fmt: skip
-        counts = Counts(*desk.pen[: len(Counts._fields)].tolist())
         return Plan(
-            buffer[: counts.words], counts, len(lattices), room.pieces, room.chains, room.lanes
+            buffer[: desk.pen[AT]], desk.pen, len(lattices), room.pieces, room.chains, room.lanes
         )
 
     def _check_buffer(self, buffer: Words) -> None:
