@@ -253,10 +253,10 @@ def _write_column(
 
 @inner
 def _is_full(layout: Layout, chains: Ints, lanes: Ints, nth: int) -> bool:
-    """Whether every lane has a whole half of BDs to send, and not the last of them."""
+    """Whether every lane has a whole half of BDs to send."""
     half = layout.half1 if nth % 2 else layout.half0
     for lane in range(len(lanes)):
-        if not _has(lanes, lane, nth + 2):
+        if not _has(lanes, lane, nth):
             return False
         chain = lanes[lane, FIRST_CHAIN] + nth
         if chains[chain, CHAIN_COUNT] != half or chains[chain, CHAIN_REPEAT] == PADDING:
@@ -305,6 +305,8 @@ def _stamp(
                 bd += BD_WORDS
                 plus += patch_words
             words[at + VALUE] += np.uint32((chains[chain, CHAIN_REPEAT] - 1) << REPEAT_SHIFT)
+            if not _has(lanes, lane, nth + 2):
+                words[at + VALUE] -= np.uint32(TOKEN)
             at += WRITE_WORDS
     for place in range(TOKENS + 1):
         pen[place] += tallies[parity, place]

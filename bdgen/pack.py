@@ -4,8 +4,8 @@
 After `bdgen.scan`, before `bdgen.chains`. A gather may take its rows in any order, so a BD need not
 be one run: whatever set of rows its dimensions can step over will do (`bdgen.lattices`). `runs`
 makes one BD a run; `fast` takes the largest lattice that it finds from the lowest row left
-(`bdgen.progressions`), and `best` searches for many together (`bdgen.pack_best`). Neither gives more
-BDs than a cheaper effort would.
+(`bdgen.progressions`), and `best` searches for many together (`bdgen.pack_best`). Neither gives
+more BDs than a cheaper effort would.
 """
 
 from functools import lru_cache
