@@ -1,10 +1,10 @@
-# make setup | run | test | bench | fuzz | help: everything a fresh machine with Python 3.11 or later needs.
+# make setup | run | test | bench | optimality | fuzz | help: everything a fresh machine with Python 3.11 or later needs.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test lint bench bench-linear fuzz clean
+.PHONY: help setup run test lint bench bench-linear bench-growth optimality fuzz clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -34,6 +34,12 @@ bench: setup  ## speed, as ratios to memcpy
 
 bench-linear: setup  ## cost of simulating from 100 to 1,000,000 BDs, and its plot
 	$(BIN)/python benchmarks/linear.py
+
+bench-growth: setup  ## cost of planning from 1,000 to 1,000,000 rows, and its plot
+	$(BIN)/python benchmarks/growth.py
+
+optimality: setup  ## thousands of small masks: BDs of each effort beside the proven minimum
+	$(BIN)/python benchmarks/optimality.py $(OPTIMALITY)
 
 fuzz: setup  ## 100,000 damaged files and made-up designs; others with FUZZ='--seed 2'
 	$(BIN)/python -m tests.fuzz $(FUZZ)
