@@ -18,8 +18,10 @@ from bdgen.bitmap import Bitmap, bitmap_bytes, check
 from bdgen.compiled import entry, inner
 from bdgen.errors import PlanError
 from bdgen.lattices import (
+    COUNT,
     FIRST,
     LATTICE,
+    OUTER,
     OUTER_STEP,
     REPEAT,
     REPEAT_STEP,
@@ -109,6 +111,7 @@ class Packer:
         self.max_gap = max_gap
         self.reach = reach(row_bytes)
         self._table = table(np.zeros(rows, LATTICE))
+        _make_linear(self._table, rows)
         self._room = scratch(rows, self.reach, repeats, LONGEST, TRIES, SPAN)
 
     def pack(self, bitmap: Bitmap) -> Lattices:
@@ -121,7 +124,7 @@ class Packer:
     def table(self, bitmap: Bitmap) -> Table:
         """`pack` for a bitmap that is known to be one; as a table."""
         if self.effort == "runs":
-            return self._table[: cover_runs(bitmap, self.max_gap, self._table)]
+            return self._table[: cover_runs(bitmap, self.max_gap, True, self._table)]
         bits, every, knobs = self._room
         wanted = fill_words(bitmap, bits)
         if self.max_gap:
@@ -135,7 +138,7 @@ class Packer:
         if found is not None and len(found) < made:
             return found
         if runs <= made:
-            made = cover_runs(bitmap, self.max_gap, self._table)
+            made = cover_runs(bitmap, self.max_gap, False, self._table)
         return self._table[:made]
 
     def _best(self, bits: NDArray[np.uint64]) -> Table:
@@ -240,7 +243,8 @@ def _take_run(
     words: NDArray[np.uint64], knobs: Knobs, first: int, length: int, out: Table, made: int
 ) -> int:
     """Write a run, in two repeats if it can be."""
-    _open(out, made, first)
+    _make_linear(out[made : made + 1], 1)
+    out[made, FIRST] = first
     if knobs.repeats and length // 2 <= knobs.max_step:
         length -= length % 2
         out[made, RUN] = out[made, REPEAT_STEP] = length // 2
@@ -253,35 +257,37 @@ def _take_run(
 
 
 @entry
-def cover_runs(bitmap: Bitmap, max_gap: int, out: Table) -> int:
-    """One lattice a run or island; return how many are in `out`. One `trailing_zeros` per edge."""
+def cover_runs(bitmap: Bitmap, max_gap: int, linear: bool, out: Table) -> int:
+    """One lattice a run or island; return how many are in `out`. One `trailing_zeros` per edge.
+
+    With `linear`, `out` has held nothing but runs before, and only what differs is written.
+    """
     made = ended = 0
     before = np.uint64(0)
     words = (len(bitmap) + 7) // 8
     for word in range(words + 1):
         bits = load_word(bitmap, word) if word < words else np.uint64(0)
-        shifted = bits << np.uint64(1) | before
+        edges = bits ^ (bits << np.uint64(1) | before)
         before = bits >> np.uint64(63)
-        edges = bits ^ shifted
         while edges:
             row = word * 64 + trailing_zeros(edges)
             edges &= edges - np.uint64(1)
-            if made == ended:
-                if max_gap and made and row - out[made - 1, FIRST] - out[made - 1, RUN] <= max_gap:
-                    ended -= 1
-                else:
-                    _open(out, made, row)
-                    made += 1
-            else:
+            if made > ended:
                 out[ended, RUN] = row - out[ended, FIRST]
                 ended += 1
+            elif max_gap and made and row - out[made - 1, FIRST] - out[made - 1, RUN] <= max_gap:
+                ended -= 1
+            else:
+                out[made, FIRST] = row
+                made += 1
+    if not linear:
+        _make_linear(out, made)
     return made
 
 
 @inner
-def _open(out: Table, nth: int, first: int) -> None:
-    """A run begins."""
-    for column in range(REPEAT_STEP + 1):
-        out[nth, column] = 1
-    out[nth, FIRST] = first
-    out[nth, STEP] = out[nth, OUTER_STEP] = out[nth, REPEAT_STEP] = 0
+def _make_linear(out: Table, count: int) -> None:
+    """Make runs of the first lattices of a table: no steps, no repeats."""
+    for nth in range(count):
+        out[nth, COUNT] = out[nth, OUTER] = out[nth, REPEAT] = 1
+        out[nth, STEP] = out[nth, OUTER_STEP] = out[nth, REPEAT_STEP] = 0

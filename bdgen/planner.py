@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdgen import chain_words, chains, scan
-from bdgen.bd_words import Addressing, Words, row_shape
+from bdgen.bd_words import Addressing, RowShape, Words, row_shape
 from bdgen.bitmap import Bitmap, bitmap_bytes, check
 from bdgen.chain_words import Layout, write
 from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal, deal_runs
-from bdgen.compiled import SOURCES, entry
+from bdgen.compiled import SOURCES, entry, inner
 from bdgen.costs import FREE, Costs, behind, starts
 from bdgen.errors import PlanError, describe
 from bdgen.forecast import Forecast, forecast
@@ -25,7 +25,7 @@ from bdgen.pack import Effort, Packer
 from bdgen.pen import AT, Counts
 from bdgen.scan import ElementName
 from bdgen.stencils import header
-from bdgen.target import Matrix, Target
+from bdgen.target import WORD_BYTES, Matrix, Target
 
 AddressingName = Literal["patch", "absolute", "iteration"]
 
@@ -134,8 +134,9 @@ class Planner:
         first = min(options.ramp[0] if options.ramp else half0, half0)
         begin = starts(options.costs, target, first, patches)
         self._behind = behind(options.costs, begin)
-        self._weights = Weights(
-            float(self._shape.row_words), options.costs.next_bd / options.costs.word
+        bd_weight = options.costs.next_bd / options.costs.word
+        self._numbers = np.array(
+            [*self._layout, *self._shape, bd_weight, target.object_bytes], np.float64
         )
         self._linear = options.effort == "runs"
         self._room = chains.room(matrix.rows, len(target.lanes))
@@ -181,9 +182,8 @@ class Planner:
         lattices = self._packer.table(bitmap)
         room, desk = self._room, self._desk
         _deal_and_write(
-            lattices, self._linear, self._behind, self._weights, *room, self._ramp, self._halves,
-            self.matrix.row_bytes, self.target.object_bytes, buffer, self._layout, self._shape,
-            *desk,
+            lattices, self._linear, self._numbers, self._behind, *room, self._ramp, self._halves,
+            buffer, *desk,
         )  # fmt: skip
         return Plan(
             buffer[: desk.pen[AT]], desk.pen, len(lattices), room.pieces, room.chains, room.lanes
@@ -218,6 +218,34 @@ def _addressing(options: Options) -> Addressing:
     return mode
 
 
+SHAPE = len(Layout._fields)
+BD_WEIGHT = SHAPE + len(RowShape._fields)
+OBJECT_BYTES = BD_WEIGHT + 1
+"""Places in a planner's numbers: after those of its layout those of its row shape, then these two.
+
+One array of them goes into compiled code five times as fast as the tuples do; floats hold integers
+up to 2**53.
+"""
+
+
+@inner
+def _layout(numbers: Any) -> Layout:
+    """The layout in a planner's numbers."""
+    return Layout(
+        int(numbers[0]), int(numbers[1]), int(numbers[2]), int(numbers[3]), int(numbers[4]),
+        int(numbers[5]), int(numbers[6]), int(numbers[7]), int(numbers[8]),
+    )  # fmt: skip
+
+
+@inner
+def _shape(numbers: Any) -> RowShape:
+    """The row shape in a planner's numbers."""
+    return RowShape(
+        int(numbers[SHAPE]), int(numbers[SHAPE + 1]), int(numbers[SHAPE + 2]),
+        int(numbers[SHAPE + 3]), int(numbers[SHAPE + 4]),
+    )  # fmt: skip
+
+
 def _compile(stamp: int) -> Any:
     """Compile the second half of a plan, everything after the packing, for the sources at hand."""
 
@@ -225,8 +253,8 @@ def _compile(stamp: int) -> Any:
     def deal_and_write(
         lattices: Any,
         linear: bool,
+        numbers: Any,
         late: Any,
-        weights: Any,
         pieces: Any,
         chain_table: Any,
         lanes: Any,
@@ -236,26 +264,24 @@ def _compile(stamp: int) -> Any:
         needs: Any,
         ramp: Any,
         halves: Any,
-        row_bytes: int,
-        object_bytes: int,
         words: Any,
-        layout: Any,
-        shape: Any,
         pen: Any,
         listed: Any,
         held: Any,
         stamps: Any,
         tallies: Any,
     ) -> None:
-        if stamp:
-            if linear:
-                deal_runs(lattices, late, weights, pieces, marks, lanes, needs)
-            else:
-                deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
-            cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
-            write(
-                words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, tallies
-            )
+        if not stamp:
+            return
+        layout, shape = _layout(numbers), _shape(numbers)
+        weights = Weights(float(shape.row_words), numbers[BD_WEIGHT])
+        if linear:
+            deal_runs(lattices, late, weights, pieces, marks, lanes, needs)
+        else:
+            deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
+        row_bytes, object_bytes = shape.row_words * WORD_BYTES, int(numbers[OBJECT_BYTES])
+        cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
+        write(words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, tallies)
 
     return deal_and_write
 
