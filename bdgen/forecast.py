@@ -82,6 +82,16 @@ def _chain_time(
 
 
 @inner
+def _word_time(costs: Costs, ends: Floats, lane: int, begin: float) -> float:
+    """Cycles a word takes on a lane from `begin` on, if the lanes that then move share DDR."""
+    moving = 1
+    for other in range(len(ends)):
+        if other != lane and max(ends[other, 0], ends[other, 1]) > begin:
+            moving += 1
+    return max(costs.word, moving / costs.words_a_cycle)
+
+
+@inner
 def _bd_time(layout: Layout, costs: Costs, nth: int, bds: int) -> float:
     """Controller time of writing, and patching, the BDs of a column in round `nth`."""
     if layout.addressing == ITERATED and nth >= 2:
@@ -143,7 +153,8 @@ def _compile(stamp: int) -> Any:
                     now += spent
                     controller += spent
                     begin = now + costs.task if idle else before
-                    took = _chain_time(shape, costs, word, pieces, chains, lanes, lane, chain)
+                    shared = _word_time(costs, ends, lane, begin)
+                    took = _chain_time(shape, costs, shared, pieces, chains, lanes, lane, chain)
                     ends[lane, nth % 2] = begin + took
                     if nth == 0:
                         start = now

@@ -43,6 +43,14 @@ def rows_complete(pieces: Pieces, wanted: NDArray[np.bool_], row_bytes: int) -> 
     return whole and apart and bool(np.all(covered[wanted] == row_bytes))
 
 
+def closed(wanted: NDArray[np.bool_], max_gap: int) -> NDArray[np.bool_]:
+    """Wanted rows, and those between two of them where at most `max_gap` lie there."""
+    filled, rows = wanted.copy(), np.flatnonzero(wanted)
+    for place in np.flatnonzero(np.diff(rows) - 1 <= max_gap) if max_gap else ():
+        filled[rows[place] : rows[place + 1]] = True
+    return filled
+
+
 def bytes_right(
     output: NDArray[np.uint8], weights: NDArray[np.uint8], pieces: Pieces, row_bytes: int
 ) -> bool:
