@@ -32,6 +32,7 @@ from host.errors import UsageError
 from host.explain_command import explain
 from host.outputs import check_writable, write_whole
 from host.permute_command import permute
+from host.plan_command import plan
 from host.report import plot, show
 from host.sim_command import sim
 from iron_designs.errors import DesignError
@@ -91,7 +92,7 @@ def run(
         typer.Option(help="share of rows not wanted, 0 to 1; default: as published, else 0.9"),
     ] = None,
     phase: Annotated[
-        str, typer.Option(help="all, or some of dense,phase0,phase1,phase2,host")
+        str, typer.Option(help="all, or some of dense,phase0,phase1,phase2,host,auto")
     ] = "all",
     columns: Annotated[int | None, typer.Option(help="columns used; default: all")] = None,
     channels: Annotated[int, typer.Option(help="shim channels per column and direction")] = 1,
@@ -104,6 +105,10 @@ def run(
     phase2_scan: Annotated[
         str, typer.Option(help="whole (before the first BD) or ahead (while batches move)")
     ] = "whole",
+    effort: Annotated[str, typer.Option(help="how host packs rows: runs, fast, best")] = "fast",
+    addressing: Annotated[
+        str, typer.Option(help="of host's BDs: patch, absolute, iteration")
+    ] = "patch",
     clock_mhz: Annotated[
         float | None, typer.Option(help="array clock; default: the device's")
     ] = None,
@@ -137,6 +142,8 @@ def run(
         profile=profile,
         guard=queue_guard,
         phase2_scan=phase2_scan,
+        effort=effort,
+        addressing=addressing,
         clock_mhz=clock_mhz,
         seed=seed,
         layer=layer,
@@ -227,6 +234,7 @@ def calibration(
 app.command()(explain)
 app.command()(check)
 app.command()(sim)
+app.command()(plan)
 app.command()(permute)
 
 

@@ -11,10 +11,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from host.cases import PHASES, Case
+from host.cases import AUTO, PHASES
+from host.measure import Case
 from sparsity.masks import PATTERNS
 
-COLOURS = dict(zip(PHASES, ("#666666", "#d1495b", "#edae49", "#00798c", "#30638e"), strict=True))
+COLOURS = dict(
+    zip(
+        (*PHASES, AUTO),
+        ("#666666", "#d1495b", "#edae49", "#00798c", "#30638e", "#8f4899"),
+        strict=True,
+    )
+)
 """One colour per phase in every plot."""
 
 
@@ -105,7 +112,7 @@ def plot(report: Report) -> bytes:
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     axes = figure.subplots()
     cases = report.sweep or report.cases
-    for phase in PHASES:
+    for phase in COLOURS:
         points = _ordered(cases, phase)
         if not points:
             continue
@@ -159,6 +166,9 @@ def show(report: Report, console: Console) -> None:
             f"phase1 has two readings: skipped BDs still written and patched "
             f"{case.us_skip_written:.1f} us, only walked over {case.us_skip_walked:.1f} us."
         )
+    for case in report.cases:
+        if case.way is not None:
+            console.print(f"auto took: {case.way}.", highlight=False)
     errors = [case.product_error for case in report.cases if case.product_error is not None]
     if errors:
         console.print(

@@ -10,18 +10,9 @@ from aie2.devices import Device
 from aie2.devices import device as device_named
 from firmware_sim import PROFILES
 from firmware_sim.calibration import costs
-from host.cases import (
-    L2_OFFSET,
-    PHASES,
-    Baselines,
-    Case,
-    Setup,
-    baselines,
-    measure,
-    prepare,
-    request_for,
-)
+from host.cases import AUTO, L2_OFFSET, PHASES, Setup, prepare, request_for
 from host.errors import UsageError
+from host.measure import Baselines, Case, baselines, measure
 from host.report import Report
 from host.workload import CAPTURED, Workload, captured, masked, matrix_shape, random_weights
 from sparsity import masks, shapes
@@ -59,6 +50,9 @@ class Options:
     channels: int = 1
     clock_mhz: float | None = None
     phase2_scan: str = "whole"
+    effort: str = "fast"
+    addressing: str = "patch"
+    max_gap: int = 0
     sweep: bool = True
 
 
@@ -103,6 +97,9 @@ def job(options: Options) -> Job:
         channels=options.channels,
         clock_mhz=options.clock_mhz,
         phase2_scan=options.phase2_scan,
+        effort=options.effort,
+        addressing=options.addressing,
+        max_gap=options.max_gap,
     )
     _check_room(device, rows)
     workload = workload_of(options)
@@ -117,8 +114,8 @@ def _phases(options: Options) -> tuple[str, ...]:
         return PHASES
     names = tuple(dict.fromkeys(name.strip() for name in options.phase.split(",")))
     for name in names:
-        if name not in PHASES:
-            raise UsageError(f"--phase {name!r} is not one of {', '.join(PHASES)}, all")
+        if name not in (*PHASES, AUTO):
+            raise UsageError(f"--phase {name!r} is not one of {', '.join(PHASES)}, {AUTO}, all")
     return names
 
 
