@@ -64,6 +64,7 @@ BD_WORDS = SHIM_BD.words
 LENGTH = SHIM_BD.field("buffer_length").word
 LOW, HIGH = SHIM_BD.field("base_address_low").word, SHIM_BD.field("base_address_high").word
 HIGH_MASK = SHIM_BD.field("base_address_high").mask
+ADDRESS_END = (HIGH_MASK + 1) << 32
 D0, D1, D2 = (SHIM_BD.field(f"d{n}_stepsize").word for n in range(3))
 WRAP_SHIFT = SHIM_BD.field("d0_wrap").shift
 ITERATION, TAIL = SHIM_BD.field("iteration_stepsize").word, SHIM_BD.field("valid_bd").word

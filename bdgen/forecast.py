@@ -5,7 +5,7 @@ Coarser than `firmware_sim`, and some thousand times as fast: it follows the rou
 `bdgen.chain_words` writes, with `bdgen.costs`, and is what plans are compared with one another by.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from bdgen.chains import (
     Floats,
     Ints,
 )
-from bdgen.compiled import SOURCES, entry, inner
+from bdgen.compiled import entry, inner
 from bdgen.costs import Costs, lane_word
 from bdgen.lattices import COUNT, OUTER, RUN, Table
 from bdgen.target import WORD_BYTES
@@ -100,81 +100,75 @@ def _bd_time(layout: Layout, costs: Costs, nth: int, bds: int) -> float:
     return costs.write + bds * BD_WORDS * costs.block_write_word + patches * costs.patch
 
 
-def _compile(stamp: int) -> Any:
-    @entry
-    def follow(
-        layout: Layout,
-        shape: RowShape,
-        costs: Costs,
-        word: float,
-        pieces: Table,
-        chains: Ints,
-        lanes: Ints,
-        ends: Floats,
-        out: Floats,
-    ) -> None:
-        now = controller = start = 0.0
-        rounds, first_wait = 0, costs.wait_first
-        for lane in range(len(lanes)):
-            rounds = max(rounds, lanes[lane, END_CHAIN] - lanes[lane, FIRST_CHAIN])
-        for nth in range(rounds if stamp else 0):
-            for column in range(layout.columns):
-                lane0 = column * layout.channels
-                if nth >= 2 and column % layout.together == 0:
-                    last = min(column + layout.together, layout.columns) * layout.channels
-                    for channel in range(layout.channels):
-                        due = -1.0
-                        for lane in range(lane0 + channel, last, layout.channels):
-                            if lanes[lane, FIRST_CHAIN] + nth < lanes[lane, END_CHAIN]:
-                                due = max(due, ends[lane, nth % 2])
-                        if due >= 0.0:
-                            now = max(now, due) + costs.wait_each + first_wait
-                            controller += costs.wait_each + first_wait
-                            first_wait = 0.0
-                bds = 0
-                for lane in range(lane0, lane0 + layout.channels):
-                    chain = lanes[lane, FIRST_CHAIN] + nth
-                    if chain < lanes[lane, END_CHAIN]:
-                        bds += chains[chain, CHAIN_COUNT] + (1 if nth == 0 else 0)
-                if bds == 0:
+@entry
+def _follow(
+    layout: Layout,
+    shape: RowShape,
+    costs: Costs,
+    word: float,
+    pieces: Table,
+    chains: Ints,
+    lanes: Ints,
+    ends: Floats,
+    out: Floats,
+) -> None:
+    now = controller = start = 0.0
+    rounds, first_wait = 0, costs.wait_first
+    for lane in range(len(lanes)):
+        rounds = max(rounds, lanes[lane, END_CHAIN] - lanes[lane, FIRST_CHAIN])
+    for nth in range(rounds):
+        for column in range(layout.columns):
+            lane0 = column * layout.channels
+            if nth >= 2 and column % layout.together == 0:
+                last = min(column + layout.together, layout.columns) * layout.channels
+                for channel in range(layout.channels):
+                    due = -1.0
+                    for lane in range(lane0 + channel, last, layout.channels):
+                        if lanes[lane, FIRST_CHAIN] + nth < lanes[lane, END_CHAIN]:
+                            due = max(due, ends[lane, nth % 2])
+                    if due >= 0.0:
+                        now = max(now, due) + costs.wait_each + first_wait
+                        controller += costs.wait_each + first_wait
+                        first_wait = 0.0
+            bds = 0
+            for lane in range(lane0, lane0 + layout.channels):
+                chain = lanes[lane, FIRST_CHAIN] + nth
+                if chain < lanes[lane, END_CHAIN]:
+                    bds += chains[chain, CHAIN_COUNT] + (1 if nth == 0 else 0)
+            if bds == 0:
+                continue
+            spent = _bd_time(layout, costs, nth, bds)
+            now += spent
+            controller += spent
+            for lane in range(lane0, lane0 + layout.channels):
+                chain = lanes[lane, FIRST_CHAIN] + nth
+                if chain >= lanes[lane, END_CHAIN]:
                     continue
-                spent = _bd_time(layout, costs, nth, bds)
+                before = ends[lane, (nth + 1) % 2]
+                idle = nth == 0 or before <= now
+                spent = costs.push_idle if idle else costs.push_busy
+                if nth == 0:
+                    spent += costs.mask_write + costs.push_idle + costs.mask_write
                 now += spent
                 controller += spent
-                for lane in range(lane0, lane0 + layout.channels):
-                    chain = lanes[lane, FIRST_CHAIN] + nth
-                    if chain >= lanes[lane, END_CHAIN]:
-                        continue
-                    before = ends[lane, (nth + 1) % 2]
-                    idle = nth == 0 or before <= now
-                    spent = costs.push_idle if idle else costs.push_busy
-                    if nth == 0:
-                        spent += costs.mask_write + costs.push_idle + costs.mask_write
-                    now += spent
-                    controller += spent
-                    begin = now + costs.task if idle else before
-                    shared = _word_time(costs, ends, lane, begin)
-                    took = _chain_time(shape, costs, shared, pieces, chains, lanes, lane, chain)
-                    ends[lane, nth % 2] = begin + took
-                    if nth == 0:
-                        start = now
-        transfer = 0.0
-        for lane in range(len(lanes)):
-            busy = 0.0
-            for chain in range(lanes[lane, FIRST_CHAIN], lanes[lane, END_CHAIN]):
-                busy += _chain_time(shape, costs, word, pieces, chains, lanes, lane, chain)
-                now = max(now, ends[lane, 0], ends[lane, 1])
-            transfer = max(transfer, busy)
-        waits = 0
-        for channel in range(layout.channels):
-            for lane in range(channel, len(lanes), layout.channels):
-                if lanes[lane, NBYTES] > 0:
-                    waits += 1
-                    break
-        final = waits * costs.wait_each + (first_wait if waits else 0.0)
-        out[0], out[1], out[2], out[3] = now + final, controller + final, transfer, start
-
-    return follow
-
-
-_follow = _compile(SOURCES)
+                begin = now + costs.task if idle else before
+                shared = _word_time(costs, ends, lane, begin)
+                took = _chain_time(shape, costs, shared, pieces, chains, lanes, lane, chain)
+                ends[lane, nth % 2] = begin + took
+                if nth == 0:
+                    start = now
+    transfer = 0.0
+    for lane in range(len(lanes)):
+        busy = 0.0
+        for chain in range(lanes[lane, FIRST_CHAIN], lanes[lane, END_CHAIN]):
+            busy += _chain_time(shape, costs, word, pieces, chains, lanes, lane, chain)
+            now = max(now, ends[lane, 0], ends[lane, 1])
+        transfer = max(transfer, busy)
+    waits = 0
+    for channel in range(layout.channels):
+        for lane in range(channel, len(lanes), layout.channels):
+            if lanes[lane, NBYTES] > 0:
+                waits += 1
+                break
+    final = waits * costs.wait_each + (first_wait if waits else 0.0)
+    out[0], out[1], out[2], out[3] = now + final, controller + final, transfer, start

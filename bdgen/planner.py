@@ -11,12 +11,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from aie2 import txn
 from bdgen import chain_words, chains, scan
-from bdgen.bd_words import Addressing, RowShape, Words, row_shape
+from bdgen.bd_words import ADDRESS_END, Addressing, RowShape, Words, row_shape
 from bdgen.bitmap import Bitmap, bitmap_bytes, check
 from bdgen.chain_words import Layout, write
 from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal, deal_runs
-from bdgen.compiled import SOURCES, entry, inner
+from bdgen.compiled import entry, inner
 from bdgen.costs import FREE, Costs, behind, starts
 from bdgen.errors import PlanError, describe
 from bdgen.forecast import Forecast, forecast
@@ -104,6 +105,7 @@ class Planner:
     def __init__(self, target: Target, matrix: Matrix, options: Options = Options()) -> None:
         self.target, self.matrix, self.options = target, matrix, options
         mode = _addressing(options)
+        _check_addresses(options, target, matrix)
         self._packer = Packer(
             matrix.rows,
             matrix.row_bytes,
@@ -135,22 +137,20 @@ class Planner:
         begin = starts(options.costs, target, first, patches)
         self._behind = behind(options.costs, begin)
         bd_weight = options.costs.next_bd / options.costs.word
+        fixed = header(target, 0, 0)[:HEADER_FIXED]
         self._numbers = np.array(
-            [*self._layout, *self._shape, bd_weight, target.object_bytes], np.float64
+            [*self._layout, *self._shape, bd_weight, target.object_bytes, *fixed], np.float64
         )
         self._linear = options.effort == "runs"
         self._room = chains.room(matrix.rows, len(target.lanes))
         self._desk = chain_words.desk(target, self._layout, self._shape)
         self._bitmap = np.zeros(bitmap_bytes(matrix.rows), np.uint8)
-        self._header = header(target, 0, 0)
         most = matrix.rows // 2 + 1 if options.effort == "runs" else matrix.rows
         self._capacity = chain_words.capacity(target, most)
 
     def buffer(self) -> Words:
-        """A buffer that every stream of this planner fits, with its header."""
-        words = np.zeros(self._capacity, np.uint32)
-        words[: len(self._header)] = self._header
-        return words
+        """A buffer that every stream of this planner fits."""
+        return np.zeros(self._capacity, np.uint32)
 
     def plan_into(self, buffer: Words, activations: NDArray[Any]) -> Plan:
         """Plan the rows that an activation vector needs, into a buffer of `buffer()`.
@@ -218,10 +218,26 @@ def _addressing(options: Options) -> Addressing:
     return mode
 
 
+def _check_addresses(options: Options, target: Target, matrix: Matrix) -> None:
+    """Refuse device addresses that the address words of a BD cannot hold."""
+    ends = matrix.nbytes, matrix.nbytes + target.object_bytes
+    for address, nbytes in zip(options.addresses or (), ends, strict=False):
+        if address % WORD_BYTES or not 0 <= address <= ADDRESS_END - nbytes:
+            raise PlanError(
+                f"device address {address:#x} of a buffer of {nbytes} bytes cannot be; give a "
+                f"multiple of {WORD_BYTES}, and a buffer that ends at {ADDRESS_END:#x} at most"
+            )
+
+
+HEADER_FIXED = txn.HEADER_OPS_WORD
+"""Words of a header that are the same for every stream of a planner."""
+
 SHAPE = len(Layout._fields)
 BD_WEIGHT = SHAPE + len(RowShape._fields)
 OBJECT_BYTES = BD_WEIGHT + 1
-"""Places in a planner's numbers: after those of its layout those of its row shape, then these two.
+HEADER = OBJECT_BYTES + 1
+"""Places in a planner's numbers: after those of its layout those of its row shape, then these two
+and the header.
 
 One array of them goes into compiled code five times as fast as the tuples do; floats hold integers
 up to 2**53.
@@ -246,44 +262,37 @@ def _shape(numbers: Any) -> RowShape:
     )  # fmt: skip
 
 
-def _compile(stamp: int) -> Any:
-    """Compile the second half of a plan, everything after the packing, for the sources at hand."""
-
-    @entry
-    def deal_and_write(
-        lattices: Any,
-        linear: bool,
-        numbers: Any,
-        late: Any,
-        pieces: Any,
-        chain_table: Any,
-        lanes: Any,
-        marks: Any,
-        order: Any,
-        classes: Any,
-        needs: Any,
-        ramp: Any,
-        halves: Any,
-        words: Any,
-        pen: Any,
-        listed: Any,
-        held: Any,
-        stamps: Any,
-        tallies: Any,
-    ) -> None:
-        if not stamp:
-            return
-        layout, shape = _layout(numbers), _shape(numbers)
-        weights = Weights(float(shape.row_words), numbers[BD_WEIGHT])
-        if linear:
-            deal_runs(lattices, late, weights, pieces, marks, lanes, needs)
-        else:
-            deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
-        row_bytes, object_bytes = shape.row_words * WORD_BYTES, int(numbers[OBJECT_BYTES])
-        cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
-        write(words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, tallies)
-
-    return deal_and_write
-
-
-_deal_and_write = _compile(SOURCES)
+@entry
+def _deal_and_write(
+    lattices: Any,
+    linear: bool,
+    numbers: Any,
+    late: Any,
+    pieces: Any,
+    chain_table: Any,
+    lanes: Any,
+    marks: Any,
+    order: Any,
+    classes: Any,
+    needs: Any,
+    ramp: Any,
+    halves: Any,
+    words: Any,
+    pen: Any,
+    listed: Any,
+    held: Any,
+    stamps: Any,
+    tallies: Any,
+) -> None:
+    """The second half of a plan, everything after the packing, in one call."""
+    layout, shape = _layout(numbers), _shape(numbers)
+    weights = Weights(float(shape.row_words), numbers[BD_WEIGHT])
+    if linear:
+        deal_runs(lattices, late, weights, pieces, marks, lanes, needs)
+    else:
+        deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
+    row_bytes, object_bytes = shape.row_words * WORD_BYTES, int(numbers[OBJECT_BYTES])
+    cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
+    for place in range(HEADER_FIXED):
+        words[place] = int(numbers[HEADER + place])
+    write(words, layout, shape, pieces, chain_table, lanes, pen, listed, held, stamps, tallies)

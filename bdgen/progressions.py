@@ -11,13 +11,13 @@ All bitmaps lie in one array of words, because numba counts references to arrays
 access: twice the time here.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bdgen.blocks import BLOCK, BLOCK_ROWS, conjoin_block, copy_block
-from bdgen.compiled import SOURCES, entry, inner
+from bdgen.compiled import entry, inner
 from bdgen.lattices import (
     COUNT,
     FIRST,
@@ -32,7 +32,7 @@ from bdgen.lattices import (
 )
 from bdgen.words import trailing_zeros
 
-INVERSE_BITS = 40
+INVERSE_BITS = 33
 """Rows are divided by m with a product and a shift: exact for all row numbers of a matrix."""
 
 Bits = NDArray[np.uint64]
@@ -123,8 +123,8 @@ def scratch(rows: int, known: Reach, repeats: bool, longest: int, tries: int, sp
     )
 
 
-@inner
-def _cover(bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int) -> int:
+@entry
+def cover(bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int) -> int:
     """Take lattices from the rows left until there is none; return how many are in `out`.
 
     `out` holds `made` lattices already. One pass a threshold, over all anchors from the lowest: a
@@ -309,19 +309,3 @@ def _cut(bits: Bits, start: int, width: int, count: int) -> None:
     for word in range(count >> 6, width):
         keep = np.uint64(max(count - word * 64, 0))
         bits[start + word] &= (np.uint64(1) << keep) - np.uint64(1)
-
-
-def _compile(stamp: int) -> Any:
-    """Compile the search for the sources at hand."""
-
-    @entry
-    def cover(
-        bits: Bits, table: Every, known: Knobs, thresholds: Every, out: Table, made: int
-    ) -> int:
-        return _cover(bits, table, known, thresholds, out, made) if stamp else made
-
-    return cover
-
-
-cover = _compile(SOURCES)
-"""`_cover`, compiled."""
