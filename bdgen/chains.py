@@ -38,6 +38,9 @@ CHAIN_FIRST, CHAIN_COUNT, CHAIN_REPEAT = range(3)
 CLASS_COUNT, CLASS_LOAD = range(2)
 """Columns of `Room.classes`: how many lattices have a repeat, and the time that they take."""
 
+MOST_SIZES = 256
+"""Lattices of as many rows or more are dealt as if they were all of one size."""
+
 PADDING = 0
 """Repeat of a chain that moves no pieces but a lane's padding, in one BD."""
 
@@ -66,6 +69,7 @@ class Room(NamedTuple):
     order: Ints
     classes: Floats
     needs: Floats
+    tally: Ints
 
 
 def room(rows: int, lanes: int) -> Room:
@@ -79,6 +83,7 @@ def room(rows: int, lanes: int) -> Room:
         order=np.zeros(most, np.int64),
         classes=np.zeros((MAX_REPEAT + 1, 2)),
         needs=np.zeros(lanes),
+        tally=np.zeros(MOST_SIZES, np.int64),
     )
 
 
@@ -93,6 +98,7 @@ def deal(
     lanes: Ints,
     classes: Floats,
     needs: Floats,
+    tally: Ints,
 ) -> int:
     """Deal lattices to lanes, lane n starting at time `starts[n]`; return how many pieces.
 
@@ -110,16 +116,13 @@ def deal(
         count = int(classes[repeat, CLASS_COUNT])
         if count == 0:
             continue
-        in_order = count == len(lattices)
-        if not in_order:
-            _list_class(lattices, repeat, order, end)
+        _list_class(lattices, repeat, order, end, tally)
         at, end = end, end + count
         load = classes[repeat, CLASS_LOAD]
         share = min(load / left, 1.0)
         made = _share_out(
-            lattices, order, at, count, in_order, needs, share, weights, pieces, marks, repeat,
-            lanes,
-        )  # fmt: skip
+            lattices, order, at, count, needs, share, weights, pieces, marks, repeat, lanes
+        )
         left -= load
         for lane in range(len(lanes)):
             needs[lane] *= 1.0 - share
@@ -211,12 +214,25 @@ def _weigh(lattices: Table, weights: Weights, classes: Floats) -> float:
 
 
 @entry
-def _list_class(lattices: Table, repeat: int, order: Ints, at: int) -> None:
-    """List the lattices of one repeat, from place `at` of `order` on."""
+def _list_class(lattices: Table, repeat: int, order: Ints, at: int, tally: Ints) -> None:
+    """List the lattices of one repeat, the largest first, from place `at` of `order` on.
+
+    So the chains of one round are about equally long on all lanes, and none waits for another.
+    """
+    most = len(tally) - 1
+    for size in range(most + 1):
+        tally[size] = 0
     for nth in range(len(lattices)):
         if lattices[nth, REPEAT] == repeat:
-            order[at] = nth
-            at += 1
+            tally[min(_size(lattices, nth), most)] += 1
+    for size in range(most, -1, -1):
+        count, tally[size] = tally[size], at
+        at += count
+    for nth in range(len(lattices)):
+        if lattices[nth, REPEAT] == repeat:
+            size = min(_size(lattices, nth), most)
+            order[tally[size]] = nth
+            tally[size] += 1
 
 
 @entry
@@ -284,7 +300,6 @@ def _share_out(
     order: Ints,
     first: int,
     count: int,
-    in_order: bool,
     needs: Floats,
     share: float,
     weights: Weights,
@@ -295,15 +310,14 @@ def _share_out(
 ) -> int:
     """Deal the lattices of one repeat: each lane gets `share` of what it still has to move.
 
-    Every lane takes every so manieth lattice, so that all get large and small ones alike. With
-    `in_order` the lattices are all there are, as they come.
+    Every lane takes every so manieth lattice, so that all get large and small ones alike.
     """
     last = len(needs) - 1
     made, lane, rows = marks[repeat, 0], 0, 0
     filled, goal = 0.0, needs[0] * share if last > 0 else np.inf
     for stripe in range(last + 1):
         for nth in range(first + stripe, first + count, last + 1):
-            _copy_lattices(pieces, made, lattices, nth if in_order else order[nth], 1)
+            _copy_lattices(pieces, made, lattices, order[nth], 1)
             size = _size(pieces, made)
             load = size * weights.row + pieces[made, REPEAT] * weights.bd
             while filled + load > goal:

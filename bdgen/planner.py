@@ -275,6 +275,7 @@ def _deal_and_write(
     order: Any,
     classes: Any,
     needs: Any,
+    tally: Any,
     ramp: Any,
     halves: Any,
     words: Any,
@@ -290,7 +291,7 @@ def _deal_and_write(
     if linear:
         deal_runs(lattices, late, weights, pieces, marks, lanes, needs)
     else:
-        deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs)
+        deal(lattices, late, weights, pieces, marks, order, lanes, classes, needs, tally)
     row_bytes, object_bytes = shape.row_words * WORD_BYTES, int(numbers[OBJECT_BYTES])
     cut(marks, ramp, halves, row_bytes, object_bytes, chain_table, lanes)
     for place in range(HEADER_FIXED):
