@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2 import txn
-from bdgen import chain_words, chains, scan
+from bdgen import chain_words, chains
 from bdgen.bd_words import ADDRESS_END, Addressing, RowShape, Words, row_shape
-from bdgen.bitmap import Bitmap, bitmap_bytes, check
+from bdgen.bitmap import Bitmap, check
 from bdgen.chain_words import Layout, write
 from bdgen.chains import NBYTES, PAD, ROWS, Weights, cut, deal, deal_runs
 from bdgen.compiled import entry, inner
@@ -24,7 +24,7 @@ from bdgen.forecast import Forecast, forecast
 from bdgen.lattices import Table
 from bdgen.pack import Effort, Packer
 from bdgen.pen import AT, Counts
-from bdgen.scan import ElementName
+from bdgen.scan import ElementName, Scanner
 from bdgen.stencils import header
 from bdgen.target import WORD_BYTES, Matrix, Target
 
@@ -144,7 +144,7 @@ class Planner:
         self._linear = options.effort == "runs"
         self._room = chains.room(matrix.rows, len(target.lanes))
         self._desk = chain_words.desk(target, self._layout, self._shape)
-        self._bitmap = np.zeros(bitmap_bytes(matrix.rows), np.uint8)
+        self._scan = Scanner(matrix.rows, dtype=options.dtype, threshold=options.threshold)
         most = matrix.rows // 2 + 1 if options.effort == "runs" else matrix.rows
         self._capacity = chain_words.capacity(target, most)
 
@@ -158,14 +158,7 @@ class Planner:
         Overwrites the plan before. PlanError if the vector does not fit the matrix.
         """
         self._check_buffer(buffer)
-        bitmap = scan.scan(
-            activations,
-            dtype=self.options.dtype,
-            threshold=self.options.threshold,
-            count=self.matrix.rows,
-            out=self._bitmap,
-        )
-        return self._plan(buffer, bitmap)
+        return self._plan(buffer, self._scan(activations))
 
     def plan_bitmap_into(self, buffer: Words, bitmap: Bitmap) -> Plan:
         """Plan the rows that a bitmap marks, into a buffer of `buffer()`."""

@@ -26,6 +26,7 @@ import numpy as np
 from aie2.devices import NPU1
 from bdgen import program
 from bdgen.bitmap import pack
+from bdgen.planner import Options
 from bdgen.target import Matrix, Target
 from firmware_sim import read_configuration, simulate
 from iron_designs.shipped import select
@@ -70,7 +71,8 @@ def measure(bds: int) -> Cost:
     """Best call at about `bds` BDs; buffers are touched before, so that no page is new."""
     rows = round(bds * ROWS_PER_BD)
     matrix = Matrix(rows, ROW_BYTES)
-    made = program.host(TARGET, matrix, pack(bernoulli(rows, SPARSITY, 0)))
+    runs = Options(effort="runs")
+    made = program.host(TARGET, matrix, pack(bernoulli(rows, SPARSITY, 0)), runs)
     configuration = read_configuration(select(NPU1.name, NPU1.columns, OBJECT_BYTES).read())
     buffers = [np.ones(size, np.uint8) for size in (matrix.nbytes, made.output_bytes + 65536)]
     best, rounds, begun = None, 0, time.perf_counter()
