@@ -8,9 +8,9 @@ Bit `i % 8` of byte `i // 8` is row i (numpy's little bit order). A bitmap is a 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from bdgen.compiled import entry
 from bdgen.errors import PlanError, describe
 from bdgen.words import load_word, trailing_zeros
 
@@ -64,7 +64,7 @@ def rows(bitmap: Bitmap, count: int) -> NDArray[np.int64]:
     return marked
 
 
-@njit(cache=True)
+@entry
 def _fill_rows(bitmap: NDArray[Any], marked: NDArray[Any]) -> None:
     """Write the index of each set bit, one `trailing_zeros` per row."""
     made = 0

@@ -10,9 +10,11 @@ from typing import Any
 
 import numba.extending
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
+
+from bdgen.compiled import entry, inner
 
 LANES = 64
 """Elements compared at once: the bits of a bitmap word."""
@@ -23,7 +25,7 @@ _WORD = ir.IntType(LANES)
 _intrinsic: Any = numba.extending.intrinsic  # Any: callers leave out the typing context
 
 
-@njit(cache=True)
+@entry
 def pack_magnitudes(values: NDArray[Any], _count: int, limit: int, bitmap: NDArray[Any]) -> bool:
     """Set bit i of `bitmap` iff the bits of float i, less the sign, are at least `limit`.
 
@@ -32,7 +34,7 @@ def pack_magnitudes(values: NDArray[Any], _count: int, limit: int, bitmap: NDArr
     return _pack(values, 0, (1 << values.itemsize * 8 - 1) - 1, limit - 1, bitmap)
 
 
-@njit(cache=True)
+@entry
 def pack_integers(values: NDArray[Any], _count: int, limit: int, bitmap: NDArray[Any]) -> bool:
     """Set bit i of `bitmap` iff integer i is at least `limit` in magnitude, with limit >= 1.
 
@@ -43,7 +45,7 @@ def pack_integers(values: NDArray[Any], _count: int, limit: int, bitmap: NDArray
     return _pack(values, limit - 1, mask, min(2 * limit - 2, mask), bitmap)
 
 
-@njit(cache=True)
+@entry
 def pack_nibbles(values: NDArray[Any], count: int, limit: int, bitmap: NDArray[Any]) -> bool:
     """Do as `pack_integers` for `count` 4-bit integers, two to a byte, the low nibble first."""
     if _overlap(values, bitmap):
@@ -61,7 +63,7 @@ def pack_nibbles(values: NDArray[Any], count: int, limit: int, bitmap: NDArray[A
     return True
 
 
-@njit(cache=True)
+@inner
 def _pack(values: NDArray[Any], bias: int, mask: int, span: int, bitmap: NDArray[Any]) -> bool:
     """Set bit i of `bitmap` iff `((values[i] + bias) & mask) > span`; False if they overlap."""
     if _overlap(values, bitmap):
@@ -78,7 +80,7 @@ def _pack(values: NDArray[Any], bias: int, mask: int, span: int, bitmap: NDArray
     return True
 
 
-@njit(cache=True)
+@inner
 def _overlap(values: NDArray[Any], bitmap: NDArray[Any]) -> bool:
     """Whether two contiguous arrays share a byte."""
     first, second = values.ctypes.data, bitmap.ctypes.data

@@ -11,10 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from bdgen.bitmap import Bitmap, check
+from bdgen.compiled import entry
 from bdgen.errors import PlanError, describe
 from bdgen.words import load_word, set_bits, trailing_zeros
 
@@ -75,7 +75,7 @@ def _int64(values: Ints, name: str) -> Ints:
     return np.ascontiguousarray(values)
 
 
-@njit(cache=True)
+@entry
 def _count_runs(bitmap: NDArray[Any]) -> int:
     """Count set bits whose lower neighbour is clear."""
     made = 0
@@ -87,7 +87,7 @@ def _count_runs(bitmap: NDArray[Any]) -> int:
     return made
 
 
-@njit(cache=True)
+@entry
 def _fill_runs(bitmap: NDArray[Any], count: int, starts: NDArray[Any], ends: NDArray[Any]) -> None:
     """Write where runs start and, in `ends`, how long they are; one `trailing_zeros` per edge."""
     started = ended = 0
@@ -112,7 +112,7 @@ def _fill_runs(bitmap: NDArray[Any], count: int, starts: NDArray[Any], ends: NDA
         ends[run] -= starts[run]
 
 
-@njit(cache=True)
+@entry
 def _merge(
     starts: NDArray[Any],
     lengths: NDArray[Any],

@@ -10,10 +10,10 @@ output is compact: a lane's bytes follow each other, lane after lane.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bdgen.compiled import counted, inner
 from bdgen.errors import PlanError
 from bdgen.target import WORD_BYTES, Matrix
 
@@ -184,7 +184,7 @@ def _segments(rows: Ints, matrix: Matrix, lanes: int) -> Transfers:
     return _compact(lane_starts, src, np.repeat(sizes[used], len(rows)))
 
 
-@numba.njit(cache=True)
+@counted
 def _cut(lane_starts: Ints, nbytes: Ints, rule: tuple, out: tuple) -> int:
     """Fill `out` with the batches of all lanes and return how many there are."""
     object_bytes, sends, padded_sends, always_pad = rule
@@ -211,7 +211,7 @@ def _cut(lane_starts: Ints, nbytes: Ints, rule: tuple, out: tuple) -> int:
     return made
 
 
-@numba.njit(cache=True)
+@inner
 def _batch_size(
     nbytes: Ints, at: int, end: int, object_bytes: int, sends: int, padded_sends: int
 ) -> int:

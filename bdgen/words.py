@@ -9,9 +9,11 @@ from typing import Any
 import numba.extending
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
+
+from bdgen.compiled import inner
 
 _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
@@ -38,7 +40,7 @@ def set_bits(_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), codegen
 
 
-@njit(cache=True)
+@inner
 def load_word(bitmap: NDArray[Any], word: int) -> np.uint64:
     """Load rows `64 * word` and on of a uint8 bitmap as a uint64; rows past its end are zero."""
     at = word * 8

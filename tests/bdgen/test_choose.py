@@ -91,10 +91,11 @@ def test_all_rows_are_moved_densely():
     assert not chosen.best.gathers and chosen.best is chosen.dense
 
 
-def test_a_sparse_mask_is_gathered_and_a_nearly_full_one_is_not_if_bds_are_dear():
+def test_a_sparse_mask_is_gathered_and_a_nearly_full_one_moves_its_gaps_if_bds_are_dear():
     options = Options(costs=MACHINE._replace(patch=2500))
-    assert choose(TARGET, MATRIX, pack(mask(0.1)), options).best.gathers
-    assert not choose(TARGET, MATRIX, pack(mask(0.95)), options).best.gathers
+    sparse, full = (choose(TARGET, MATRIX, pack(mask(p)), options).best for p in (0.1, 0.95))
+    assert sparse.gathers and sparse.options.max_gap == 0
+    assert not full.gathers or full.options.max_gap > 0
 
 
 def test_dear_bds_bridge_gaps_and_free_ones_do_not():
