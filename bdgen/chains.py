@@ -166,16 +166,17 @@ def deal_runs(
             made += nth - first
         while nth < len(runs) and filled < goal:
             left = runs[nth, RUN] - head
+            part = weights.row + weights.bd / runs[nth, RUN]
             fit = left
-            if filled + left * weights.row + weights.bd > goal:
-                fit = min(int((goal - filled) / weights.row + 0.5), left)
+            if filled + left * part > goal:
+                fit = min(int((goal - filled) / part + 0.5), left)
                 if fit == 0:
                     break
             _copy_lattices(pieces, made, runs, nth, 1)
             pieces[made, FIRST] += head
             pieces[made, RUN] = fit
             made += 1
-            filled += fit * weights.row + weights.bd
+            filled += fit * part
             rows += fit
             head += fit
             if head == runs[nth, RUN]:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The promise of every mode: each wanted row exactly once, nothing else but padding, no deadlock.
 
-Streams are run by `replay`, both with data moving at once and with data moving as late as it can.
+Streams are run by `replay`, those of `host` by `gather_replay`, both with data moving at once and
+with data moving as late as it can.
 """
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from gather_cases import Case, closed, play, some_options
+from gather_cases import weights as host_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay import Replay, drop_unwanted
@@ -17,6 +20,7 @@ from aie2.devices import NPU1, NPU2
 from bdgen import program
 from bdgen.bitmap import pack
 from bdgen.errors import PlanError
+from bdgen.planner import Options
 from bdgen.request import Location, Request, unpack
 from bdgen.target import Matrix, Target
 
@@ -193,27 +197,55 @@ def vars_of(placement):
     return [getattr(placement, name) for name in placement.__slots__]
 
 
-@settings(deadline=None, max_examples=200)
-@given(cases(), st.integers(0, 8))
-def test_host_gathers_runs_and_islands(case, max_gap):
+@settings(deadline=None, max_examples=150)
+@given(cases(), some_options())
+def test_host_lands_what_its_placement_says(case, options):
     target, matrix, mask = case
-    made = program.host(target, matrix, pack(mask), max_gap)
-    replayed = check(target, matrix, mask, made)
-    check_counts(made, replayed)
-    assert set(made.placement.row[made.placement.wanted]) == set(np.flatnonzero(mask))
-    assert len(set(made.placement.row.tolist())) == made.rows_moved
-    assert replayed.most_unawaited <= 1
-    if max_gap == 0:
-        check_exactly_wanted(mask, made)
+    made = program.host(target, matrix, pack(mask), options)
+    where, moved = made.placement, made.bytes_moved
+    for eager in (False, True):
+        played = play(
+            Case(target, matrix, mask, options), made.words, made.output_bytes, eager=eager
+        )
+        output = played.buffers[matrix.output_arg]
+        for row, dst in zip(where.row, where.dst, strict=True):
+            source = host_weights(matrix)[row * matrix.row_bytes : (row + 1) * matrix.row_bytes]
+            assert np.array_equal(output[dst : dst + matrix.row_bytes], source)
+        pads = 4 * played.reads[matrix.output_arg]
+        assert not pads[: made.scratch_offset // 4].any()
+        assert pads.sum() == made.padding_bytes
+        counts = (len(made.words), len(played.ops), made.bds, played.patches, made.pushes)
+        played.check_counts((*counts, made.tokens))
+    island = closed(mask, options.max_gap)
+    assert np.array_equal(np.sort(where.row), np.flatnonzero(island))
+    assert np.array_equal(where.dst, np.arange(len(where.row)) * matrix.row_bytes)
+    assert np.array_equal(where.wanted, mask[where.row])
+    assert (where.nbytes == matrix.row_bytes).all()
+    assert not where.row_offset.any()
+    assert (made.rows_wanted, made.rows_moved) == (mask.sum(), island.sum())
+    assert moved == made.scratch_offset == island.sum() * matrix.row_bytes
+    assert made.output_bytes == moved + (target.object_bytes if made.padding_bytes else 0)
+    assert made.instruction_bytes == 4 * len(made.words)
 
 
-@settings(deadline=None, max_examples=40)
-@given(cases(), st.sampled_from(DEALS))
-def test_host_without_merging_has_a_bd_per_row(case, by):
-    target, matrix, mask = case
-    made = program.host(target, matrix, pack(mask), merge=False, by=by)
-    check_counts(made, check(target, matrix, mask, made))
-    check_exactly_wanted(mask, made)
+def test_host_programs_outlive_their_planner():
+    target, matrix = Target(NPU1, 1, 1024), Matrix(200, 1024)
+    one = program.host(target, matrix, pack(np.arange(200) % 3 == 0))
+    words, rows = one.words.copy(), one.placement.row.copy()
+    program.host(target, matrix, pack(np.arange(200) % 2 == 0))
+    assert np.array_equal(one.words, words)
+    assert np.array_equal(one.placement.row, rows)
+
+
+def test_host_moves_more_rows_a_bd_the_more_effort_it_makes():
+    target, matrix = Target(NPU1, 4, 4096), Matrix(4000, 8192)
+    wanted = np.random.default_rng(0).random(4000) < 0.2
+    bds = [
+        program.host(target, matrix, pack(wanted), Options(effort)).bds
+        for effort in ("runs", "fast", "best")
+    ]
+    assert bds == sorted(bds, reverse=True)
+    assert bds[0] > 2 * bds[2]
 
 
 @settings(deadline=None, max_examples=30)
@@ -240,10 +272,10 @@ def test_a_partition_wider_than_the_target_is_in_the_header():
     assert txn.decode(made.words).header.columns == 8
 
 
-def test_batches_of_short_rows_fill_objects_without_padding():
+def test_host_rows_shorter_than_an_object_fill_objects_together():
     target, matrix = Target(NPU1, 1, 4096), Matrix(64, 1024)
-    made = program.host(target, matrix, pack(np.arange(64) % 2 == 0), merge=False)
-    assert (made.tokens, made.padding_bytes, made.output_bytes) == (3, 0, 32 * 1024)
+    made = program.host(target, matrix, pack(np.arange(64) % 2 == 0))
+    assert (made.padding_bytes, made.output_bytes, made.scratch_offset) == (0, 1 << 15, 1 << 15)
 
 
 def test_padding_is_counted_and_has_its_scratch_tail():
@@ -298,20 +330,10 @@ def test_request_for_something_else_refused(request_, message):
         program.phase2(Target(NPU1, 2, 1024), Matrix(64, 1024), request_, np.zeros(8, np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"by": "order"}, 'runs cannot be dealt by "order"; give by="block" or merge=False$'),
-        (
-            {"merge": False, "max_gap": 2},
-            "a gap of 2 rows only joins merged runs; give merge=True$",
-        ),
-        ({"max_gap": -1}, "a gap of -1 rows between runs cannot be; give 0 or more$"),
-    ],
-)
-def test_contradictory_host_options_refused(options, message):
-    with pytest.raises(PlanError, match=f"^{message}"):
-        program.host(Target(NPU1, 2, 1024), Matrix(8, 1024), np.ones(1, np.uint8), **options)
+def test_contradictory_host_options_refused():
+    target, matrix = Target(NPU1, 2, 1024), Matrix(8, 1024)
+    with pytest.raises(PlanError, match='^addressing "absolute" and device addresses go together'):
+        program.host(target, matrix, np.ones(1, np.uint8), Options(addressing="absolute"))
 
 
 def test_unknown_guard_refused():
