@@ -7,13 +7,14 @@ walks it in every profile and compares times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aie2.devices import Device
+from bdgen import bitmap as bitmaps
 from bdgen import program
 from bdgen.bitmap import Bitmap
 from bdgen.choose import Way, choose
@@ -185,12 +186,16 @@ def make(setup: Setup, workload: Workload, phase: str) -> Made:
 
 
 def take(way: Way, matrix: Matrix, bitmap: Bitmap) -> Made:
-    """The program of a way that `bdgen.choose` considered."""
-    if not way.gathers:
-        return Made(program.dense(way.target, matrix), 0, way)
-    return Made(
-        program.host(way.target, matrix, bitmap, way.options), way.options.max_gap, way
-    )
+    """The program of a way that `bdgen.choose` considered.
+
+    Its dense transfer is `host` with all rows: as `dense`, but all lanes are awaited at once.
+    """
+    if way.gathers:
+        made = program.host(way.target, matrix, bitmap, way.options)
+        return Made(made, way.options.max_gap, way)
+    everything = bitmaps.pack(np.ones(matrix.rows, np.bool_))
+    made = program.host(way.target, matrix, everything, way.options)
+    return Made(replace(made, phase="dense"), 0, way)
 
 
 def request_for(workload: Workload) -> Request:

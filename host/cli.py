@@ -6,14 +6,12 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from aie2 import disasm as disassembly
 from aie2 import txn
@@ -33,6 +31,7 @@ from host.explain_command import explain
 from host.outputs import check_writable, write_whole
 from host.permute_command import permute
 from host.plan_command import plan
+from host.progress import progress
 from host.report import plot, show
 from host.sim_command import sim
 from iron_designs.errors import DesignError
@@ -58,17 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
-
-
-@contextmanager
-def _progress(title: str, steps: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr; yields what to call after each step."""
-    counts = MofNCompleteColumn(), TimeElapsedColumn()
-    columns = TextColumn("{task.description}"), BarColumn(20), *counts
-    shown = err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=not shown) as progress:
-        bar = progress.add_task(title, total=steps)
-        yield lambda: progress.advance(bar)
 
 
 @app.callback()
@@ -154,7 +142,7 @@ def run(
     if OUT in (json_file.parent, plot_file.parent):
         OUT.mkdir(exist_ok=True)
     check_writable(json_file, plot_file)
-    with _progress("simulating (the first run ever also compiles)", job.steps) as advance:
+    with progress("simulating (the first run ever also compiles)", job.steps, err) as advance:
         report = runner.run(job, advance)
     data = (report.model_dump_json(indent=1) + "\n").encode()
     write_whole({json_file: data, plot_file: plot(report)})
@@ -207,7 +195,7 @@ def seed(
     model: Annotated[str, typer.Option(help="shape by name")] = "relullama-7b",
 ) -> None:
     """Compare the model with the seed's claims about phases 0, 1 and 2 (Markdown)."""
-    with _progress("simulating", len(seeds.STEPS) * len(seeds.MODES)) as advance:
+    with progress("simulating", len(seeds.STEPS) * len(seeds.MODES), err) as advance:
         found = seeds.compare(model, device, advance)
     _print(seeds.markdown(found).rstrip("\n"))
 
@@ -226,7 +214,7 @@ def calibration(
     if not table and not as_json:
         _print(sweeps.markdown(profile).rstrip("\n"))
         return
-    with _progress("simulating", accuracy.steps()) as advance:
+    with progress("simulating", accuracy.steps(), err) as advance:
         known = accuracy.rows(advance)
     _print(accuracy.to_json(known) if as_json else accuracy.markdown(known).rstrip("\n"))
 
