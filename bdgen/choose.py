@@ -7,6 +7,7 @@ a layer and its usual density, not for each token.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -68,19 +69,21 @@ def choose(
         _way(True, target, matrix, bitmap, start),
     ]
     best = considered[1]
+    seen = {(way.target, way.options) for way in considered[1:]}
     for vary in (_addressings(start, unproven), _columns(target), _ramps(), _together(), _gaps()):
         for change in vary:
-            way = _changed(best, matrix, bitmap, change)
-            if way is not None:
-                considered.append(way)
-                best = min(best, way, key=lambda known: known.forecast.total)
+            target, options = _changed(best, change)
+            if (target, options) not in seen:
+                seen.add((target, options))
+                considered.append(_way(True, target, matrix, bitmap, options))
+                best = min(best, considered[-1], key=lambda known: known.forecast.total)
     everything = popcount(bitmap) == matrix.rows
     if everything or considered[0].forecast.total <= best.forecast.total:
         best = considered[0]
     return Choice(best, considered[0], tuple(considered))
 
 
-Change = dict[str, object]
+Change = dict[str, Any]
 
 
 def _addressings(start: Options, unproven: bool) -> list[Change]:
@@ -106,17 +109,14 @@ def _gaps() -> list[Change]:
     return [{"max_gap": gap} for gap in GAPS]
 
 
-def _changed(way: Way, matrix: Matrix, bitmap: Bitmap, change: Change) -> Way | None:
-    """A way with one thing changed; None if that changes nothing, or cannot help."""
+def _changed(way: Way, change: Change) -> tuple[Target, Options]:
+    """A way's target and options with one thing changed, unless that cannot help."""
     if "max_gap" in change and way.forecast.limit == "transfer":
-        return None
+        return way.target, way.options
     if "columns" in change:
-        target = replace(
-            way.target, columns=change["columns"], partition_columns=way.target.header_columns
-        )
-        return _way(True, target, matrix, bitmap, way.options)
-    options = replace(way.options, **change)  # type: ignore[arg-type]
-    return None if options == way.options else _way(True, way.target, matrix, bitmap, options)
+        partition = way.target.header_columns
+        return replace(way.target, **change, partition_columns=partition), way.options
+    return way.target, replace(way.options, **change)
 
 
 def _way(gathers: bool, target: Target, matrix: Matrix, bitmap: Bitmap, options: Options) -> Way:

@@ -43,6 +43,12 @@ SPAN = 2048
 """Longest step that `fast` looks for, in rows: beyond it, time grows faster than lattices do."""
 
 
+FEW = 400
+"""Wanted rows below which twins of twins are so rare that looking for them may spend rows that make
+longer progressions (4.30 rows a BD for 4.41 on layer 0 of USE-lite): the search is made without
+them too."""
+
+
 class Pace(NamedTuple):
     """How `fast` searches up to a density.
 
@@ -111,6 +117,7 @@ class Packer:
         self.max_gap = max_gap
         self.reach = reach(row_bytes)
         self._table = table(np.zeros(rows, LATTICE))
+        self._spare = table(np.zeros(min(rows, FEW), LATTICE))
         _make_linear(self._table, rows)
         self._room = scratch(rows, self.reach, repeats, LONGEST, TRIES, SPAN)
 
@@ -125,21 +132,35 @@ class Packer:
         """`pack` for a bitmap that is known to be one; as a table."""
         if self.effort == "runs":
             return self._table[: cover_runs(bitmap, self.max_gap, True, self._table)]
-        bits, every, knobs = self._room
-        wanted = fill_words(bitmap, bits)
-        if self.max_gap:
-            wanted = close_gaps(bits, knobs.words, self.max_gap)
+        bits, _, knobs = self._room
+        wanted = self._mark(bitmap)
         runs = count_runs(bits, knobs.words)
         found = self._best(bits) if self.effort == "best" else None
-        pace, thresholds = _pace(knobs.doublings, wanted / self.rows)
-        knobs = knobs._replace(longest=pace.longest, tries=pace.tries)
-        made = take_runs(bits, knobs, self._table)
-        made = cover(bits, every, knobs, thresholds, self._table, made)
+        made = self._search(wanted, knobs.doublings, self._table)
+        if wanted < FEW and knobs.doublings > 1:
+            self._mark(bitmap)
+            other = self._search(wanted, knobs.doublings - 1, self._spare)
+            if other < made:
+                made = other
+                self._table[:made] = self._spare[:made]
         if found is not None and len(found) < made:
             return found
         if runs <= made:
             made = cover_runs(bitmap, self.max_gap, False, self._table)
         return self._table[:made]
+
+    def _mark(self, bitmap: Bitmap) -> int:
+        """Put the rows to cover into the scratch bitmap; how many there are."""
+        bits, _, knobs = self._room
+        wanted = fill_words(bitmap, bits)
+        return close_gaps(bits, knobs.words, self.max_gap) if self.max_gap else wanted
+
+    def _search(self, wanted: int, doublings: int, out: Table) -> int:
+        """Cover the rows in the scratch bitmap, at the pace for so many; how many are in `out`."""
+        bits, every, knobs = self._room
+        pace, thresholds = _pace(doublings, wanted / self.rows)
+        knobs = knobs._replace(longest=pace.longest, tries=pace.tries, doublings=doublings)
+        return cover(bits, every, knobs, thresholds, out, take_runs(bits, knobs, out))
 
     def _best(self, bits: NDArray[np.uint64]) -> Table:
         """What the longest search finds for the rows in `bits`."""
