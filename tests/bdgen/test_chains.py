@@ -162,6 +162,17 @@ def test_lanes_that_start_together_move_as_many_rows(lanes, density):
     assert np.ptp(into.lanes[:, ROWS]) <= 1
 
 
+def test_lattices_of_several_repeats_are_shared_out_as_evenly():
+    """Two kinds of lattices, dealt one after the other: each lane gets its share of both."""
+    made = np.zeros(300, LATTICE)
+    made["first"] = np.arange(300)
+    made["run"] = made["count"] = made["outer"] = made["repeat"] = 1
+    made["repeat"][::3], made["repeat_step"][::3] = 2, 300
+    for lanes in (2, 3, 5, 16):
+        into, _ = dealt(made, [0.0] * lanes, Weights(1.0, 0.0))
+        assert np.ptp(into.lanes[:, ROWS]) <= 3
+
+
 def test_a_lane_that_starts_after_all_is_moved_gets_nothing():
     made = pack(pack_bits(np.ones(100, np.bool_)), 100, 1024, effort="runs")
     for in_runs in (False, True):

@@ -130,12 +130,21 @@ def test_gaps_of_exactly_the_limit_are_closed_and_of_one_more_are_not():
     assert lattices.size(packed(mask, effort="runs", max_gap=200)).tolist() == [71]
 
 
-def test_steps_end_at_the_longest_that_a_bd_has():
-    mask = np.zeros(2000, np.bool_)
-    mask[[7, 7 + 512]] = True
-    assert len(packed(mask, 8192)) == 1
-    mask[[7 + 512, 7 + 513]] = False, True
-    assert len(packed(mask, 8192)) == 2
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize("row_bytes", [2048, 5504, 8192, 10240, 22016, 1 << 17])
+def test_steps_end_at_the_longest_that_a_bd_has(row_bytes, repeats):
+    longest = lattices.reach(row_bytes).max_step
+    for step, needed in ((longest, 1), (longest + 1, 2)):
+        mask = np.zeros(5000, np.bool_)
+        mask[[7, 7 + step]] = True
+        assert len(packed(mask, row_bytes, repeats=repeats)) == needed
+
+
+def test_twins_are_no_further_apart_than_a_step():
+    for apart in (512, 513):
+        mask = np.zeros(1000, np.bool_)
+        mask[[3, 13, 23, 3 + apart, 13 + apart, 23 + apart]] = True
+        assert (len(packed(mask, 8192)) == 1) == (apart == 512)
 
 
 def test_progressions_use_all_levels_there_are():
