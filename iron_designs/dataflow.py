@@ -120,14 +120,14 @@ class Dataflow:
             raise DesignError(
                 f"columns is {self.columns}: {self.device.name} has 1 to {self.device.columns}"
             )
+        for tile in self.tiles:
+            self._check_tile(tile)
         for fifo in self.fifos:
             _check_fifo(fifo)
         names = [fifo.name for fifo in self.fifos]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise DesignError(f"two fifos are called {min(twice)!r}: give each its own name")
-        for tile in self.tiles:
-            self._check_tile(tile)
         self._check_links()
 
     @property

@@ -21,10 +21,12 @@ _COUNT = r"(\d+)"
 _DEVICE = re.compile(r"aie\.device\((npu[12])(?:_(\d)col)?\)(?: @[\w$.]+)? \{")
 _TILE = re.compile(r"(%[\w$.]+) = aie\.(?:tile|logical_tile)\((\d+), (\d+)\)(?: \{[^}]*\})?")
 _FIFO = re.compile(
-    r"aie\.objectfifo @([\w$.]+)\((%[\w$.]+)(.*?), \{(.*)\}, (\d+ : i32|\[[^]]*\])\)\s*(\{[^}]*\})?"
-    r"\s*: !aie\.objectfifo<memref<(\d+(?:x\d+)*)x(\w+)>>"
+    r"aie\.objectfifo @([\w$.]+)\s*\((%[\w$.]+)(.*?),\s*\{(.*)\},\s*(\d+ : i32|\[[^]]*\])\)"
+    r"\s*(\{[^}]*\})?\s*: !aie\.objectfifo<memref<(\d+(?:x\d+)*)x(\w+)>>"
 )
-_LINK = re.compile(r"aie\.objectfifo\.link \[([^]]*)\] -> \[([^]]*)\]\(\[([^]]*)\] \[([^]]*)\]\)")
+_LINK = re.compile(
+    r"aie\.objectfifo\.link\s*\[([^]]*)\]\s*->\s*\[([^]]*)\]\s*\(\[([^]]*)\]\s*\[([^]]*)\]\)"
+)
 _SEQUENCE = re.compile(r"aie(?:x)?\.runtime_sequence\s*(?:@([\w$.]+))?\s*\((.*)\) \{")
 _ARGUMENT = re.compile(r"(%[\w$.]+): memref<(\d+(?:x\d+)*)x(\w+)>")
 _TASK = re.compile(r"(%[\w$.]+) = aiex\.dma_configure_task_for @([\w$.]+) \{")
@@ -58,11 +60,8 @@ def read(text: str) -> tuple[Dataflow, RuntimeSequence | None]:
         DesignError: a line outside the subset, with its number, or a design that cannot be.
     """
     parts = _Parts()
-    lines = iter(enumerate(text.splitlines(), 1))
-    for number, raw in lines:
-        line = raw.strip()
-        if not line or line.startswith("//"):
-            continue
+    lines = iter(_statements(text))
+    for number, line in lines:
         try:
             if not _one(parts, line, lines):
                 raise DesignError("outside what the built-in compiler knows")
@@ -78,6 +77,21 @@ def read(text: str) -> tuple[Dataflow, RuntimeSequence | None]:
         tuple(parts.tiles.values()),
     )
     return design, parts.sequence
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers, without comments; an object fifo may go over several."""
+    held, start = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = re.sub(r"\s*//.*", "", raw).strip()
+        if not line:
+            continue
+        held, start = (f"{held} {line}", start) if held else (line, number)
+        if not (held.startswith("aie.objectfifo @") and "!aie.objectfifo<" not in held):
+            yield start, held
+            held = ""
+    if held:
+        yield start, held
 
 
 def _one(parts: _Parts, line: str, lines: Iterator[tuple[int, str]]) -> bool:
@@ -173,8 +187,7 @@ def _take_task(parts: _Parts, match: re.Match[str], lines: Iterator[tuple[int, s
     """A task with its BDs, up to its closing brace."""
     sequence = _sequence(parts)
     bds: list[ShimBd] = []
-    for _, raw in lines:
-        line = raw.strip()
+    for _, line in lines:
         if bd := _BD.fullmatch(line):
             bds.append(_bd(parts, bd))
         elif end := _TASK_END.fullmatch(line):

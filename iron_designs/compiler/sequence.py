@@ -136,9 +136,8 @@ class _Writer:
     def free(self, task: Task) -> None:
         """Take a task's BDs as free; once more does nothing."""
         tile, _, _ = self._place(task)
-        free = self.free_ids[tile]
-        free += [bd_id for bd_id in self._configured(task) if bd_id not in free]
-        free.sort()
+        ids = self._configured(task)
+        self.free_ids[tile] = sorted({*self.free_ids[tile], *ids})
 
     def _configured(self, task: Task) -> list[int]:
         if task not in self.ids:
