@@ -181,9 +181,11 @@ def memory_to_memory(maker: Maker) -> None:
     if memtile and maker.breaks("bd-missing"):
         send[-1] = replace(send[-1], then=60)
     if memtile and maker.breaks("parity"):
-        send[-1] = replace(send[-1], then=24 * (1 - channel % 2))
-        maker.design.bd(tile, 24 * (1 - channel % 2), Bd(4))
-        maker.design.next_bds.setdefault((tile, 1 - channel % 2), 24 * (1 - channel % 2) + 1)
+        other = 1 - channel % 2
+        send[-1] = replace(send[-1], then=24 * other)
+        if (tile, other) not in maker.design.next_bds:  # else another lane's BD is there
+            maker.design.bd(tile, 24 * other, Bd(4))
+            maker.design.next_bds[tile, other] = 24 * other + 1
     store(maker, sink, words)
     run_all(maker, source, MM2S, send, token=True)
 
