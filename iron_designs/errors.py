@@ -8,3 +8,7 @@ class DesignError(ValueError):
 
 class ToolchainMissing(DesignError):  # noqa: N818 (says what is, as Stalled does)
     """mlir-aie is needed here and cannot be imported; the message says how to install it."""
+
+
+class CompilationFailed(DesignError):  # noqa: N818
+    """mlir-aie's aiecc gave up on a design; the message ends with what it said."""

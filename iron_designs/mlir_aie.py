@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one door to mlir-aie: imported when a design is built, never when this package is.
 
-The functions are mlir-aie's placed (dialect-level) Python API, whose names are the same in the
-release that compiled the shipped xclbins (7fa34218bb0c, 2026-03-24) and in those after it; the
-`aie.iron` classes above it changed in July 2026.
+`iron_designs.iron` and `iron_designs.placed` say which names they need, `load` fetches them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -20,22 +19,9 @@ INSTALL = (
 )
 """How to get the toolchain: its wheels are files of GitHub releases and not on PyPI."""
 
-FUNCTIONS = {
-    "aie.dialects.aie": ("AIEDevice", "device", "object_fifo", "object_fifo_link", "tile"),
-    "aie.dialects.aiex": (
-        "dma_await_task",
-        "dma_free_task",
-        "dma_start_task",
-        "runtime_sequence",
-        "shim_dma_single_bd_task",
-    ),
-    "aie.extras.context": ("mlir_mod_ctx",),
-}
-"""Everything of mlir-aie that a design here calls, by the module it is in."""
 
-
-def load() -> SimpleNamespace:
-    """The names of `FUNCTIONS`, imported.
+def load(names: Mapping[str, Iterable[str]]) -> SimpleNamespace:
+    """Everything that `names` lists by module, imported, under its own name.
 
     Raises:
         ToolchainMissing: mlir-aie is not installed, or lacks one of them.
@@ -43,8 +29,8 @@ def load() -> SimpleNamespace:
     try:
         found = {
             name: getattr(import_module(module), name)
-            for module, names in FUNCTIONS.items()
-            for name in names
+            for module, members in names.items()
+            for name in members
         }
     except (ImportError, AttributeError) as error:
         raise ToolchainMissing(
@@ -52,3 +38,11 @@ def load() -> SimpleNamespace:
             f"install it with `{INSTALL}`, or use an xclbin from iron_designs.shipped"
         ) from error
     return SimpleNamespace(**found)
+
+
+def has(module: str, name: str) -> bool:
+    """Whether `name` is in a module of the mlir-aie installed; False if that is missing."""
+    try:
+        return hasattr(import_module(module), name)
+    except ImportError:
+        return False

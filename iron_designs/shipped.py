@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aie2.devices import DEVICES
 from iron_designs.errors import DesignError
-from iron_designs.passthrough import check_lanes
+from iron_designs.limits import check_lanes
 
 FOLDER = Path(__file__).with_name("xclbins")
 """Where the xclbins lie; the file name is the only record of what each one is."""
