@@ -25,7 +25,7 @@ from iron_designs.errors import CompilationFailed, ToolchainMissing
 from iron_designs.mlir_aie import INSTALL
 
 DESIGNS = [dense_rowwise, gather_chain, gather_rows, gather_to_core, passthrough]
-GOLDEN = Path(__file__).parents[1] / "data/iron/mlir"
+GOLDEN = Path(__file__).parents[1] / "data/golden"
 FORMER_HELP = "  --aie-generate-xclbin - Generate xclbin\n  --aie-generate-npu-insts\n"
 
 COMPILER = """#!{python}
@@ -96,7 +96,7 @@ def test_command_prints_a_module_for_the_device_asked_for(design, fake, capsys):
 def test_sizes_are_options(design, sizes, golden, fake, capsys):
     wanted = "1,2,5,9-11,14,18,21,22,26,29,31,33,38,40,41,45,50-52,57,60,63"
     assert design.main([*sizes, "--wanted", wanted]) == 0
-    assert capsys.readouterr().out == (GOLDEN / f"{golden}.mlir").read_text()
+    assert capsys.readouterr().out == (GOLDEN / golden / "aie.mlir").read_text()
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=name_of)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from iron_designs import dense_rowwise, gather_chain, gather_rows
 from iron_designs.rows import Gather
 
 DATA = Path(__file__).parents[1] / "data"
-PRINTED = {path.stem: path for path in sorted((DATA / "iron" / "mlir").glob("*.mlir"))}
+CASES = sorted((DATA / "golden").glob("*/aie.mlir"))
 DESIGNS = {
     "iron_gather": (gather_rows, 4),
     "gather_rows": (gather_rows, 4),
@@ -24,6 +25,9 @@ DESIGNS = {
     "dense_rowwise": (dense_rowwise, 15),
 }
 """Golden case to design and the batch it was made with."""
+SHAPES = re.compile(r"(iron_gather|gather_chain|dense_rowwise|gather_rows_q4)_c\d_npu\d")
+PRINTED = {path.parent.name: path for path in CASES if SHAPES.fullmatch(path.parent.name)}
+"""What mlir-aie printed of the golden cases that our designs describe."""
 
 
 def described(name: str) -> tuple[str, Gather]:
