@@ -14,12 +14,9 @@ from functools import cached_property
 from itertools import pairwise
 
 from aie2.devices import Device
-from aie2.fields import WORD_BYTES
 from aie2.tiles import TileKind, kind
 from iron_designs.errors import DesignError
-
-DEPTH = 2
-"""Objects that a fifo holds at each end, if nothing else is said: one fills while one drains."""
+from iron_designs.limits import DEPTH, partition_name
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -133,8 +130,7 @@ class Dataflow:
     @property
     def target(self) -> str:
         """mlir-aie's name of the partition: the device's own at full width."""
-        whole = self.columns == self.device.columns
-        return self.device.name if whole else f"{self.device.name}_{self.columns}col"
+        return partition_name(self.device, self.columns)
 
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
@@ -271,12 +267,3 @@ def _check_parts(title: str, link: Link, by_name: dict[str, Fifo], shared: set[T
             f"{title} has offsets {list(link.offsets)}: they must rise and lie within the "
             f"{whole.words} words of {whole.name!r}"
         )
-
-
-def words_of(size_bytes: int, what: str) -> int:
-    """Words of so many bytes; DesignError if they are not a positive whole number."""
-    if size_bytes < WORD_BYTES or size_bytes % WORD_BYTES:
-        raise DesignError(
-            f"{what} is {size_bytes} bytes: DMAs move 32-bit words, give a multiple of {WORD_BYTES}"
-        )
-    return size_bytes // WORD_BYTES

@@ -22,9 +22,9 @@ from typing import Any
 from aie2.devices import Device
 from iron_designs import iron, rows
 from iron_designs.command import Command
-from iron_designs.dataflow import DEPTH
 from iron_designs.errors import DesignError
 from iron_designs.gather_rows import BATCH
+from iron_designs.limits import DEPTH
 from iron_designs.placed import words
 from iron_designs.rows import Gather
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from aie2.devices import Device
 from aie2.fields import WORD_BYTES
-from iron_designs.dataflow import DEPTH
 from iron_designs.errors import DesignError
+
+DEPTH = 2
+"""Objects that a fifo holds at each end, if nothing else is said: one fills while one drains."""
 
 
 def partition_name(device: Device, columns: int) -> str:
@@ -26,16 +28,17 @@ def check_lanes(device: Device, columns: int, channels: int) -> None:
             raise DesignError(f"{name} is {value}: {device.name} has 1 to {limit}")
 
 
-def check_words(size_bytes: int, what: str) -> None:
-    """Refuse a size that is not one or more whole words.
+def words_of(size_bytes: int, what: str) -> int:
+    """32-bit words of a size in bytes.
 
     Raises:
-        DesignError: names `what` has it.
+        DesignError: it is not one or more whole words; names `what` has it.
     """
     if size_bytes < WORD_BYTES or size_bytes % WORD_BYTES:
         raise DesignError(
             f"{what} is {size_bytes}: DMAs move 32-bit words, give a multiple of {WORD_BYTES}"
         )
+    return size_bytes // WORD_BYTES
 
 
 def check_object(device: Device, object_bytes: int, channels: int) -> None:
@@ -44,7 +47,7 @@ def check_object(device: Device, object_bytes: int, channels: int) -> None:
     Raises:
         DesignError: says how large an object may be.
     """
-    check_words(object_bytes, "object bytes")
+    words_of(object_bytes, "object bytes")
     limit = device.memtile_bytes // (DEPTH * channels)
     if object_bytes > limit:
         raise DesignError(

@@ -18,7 +18,7 @@ import numpy as np
 
 from aie2.fields import WORD_BYTES
 from iron_designs import mlir_aie
-from iron_designs.dataflow import DEPTH
+from iron_designs.limits import DEPTH
 
 NAMES = {
     "aie.dialects.aie": (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aie2.devices import Device
 from iron_designs.errors import DesignError
-from iron_designs.limits import check_lanes, check_object, check_words, partition_name
+from iron_designs.limits import check_lanes, check_object, partition_name, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Gather:
 
     def __post_init__(self) -> None:
         check_lanes(self.device, self.columns, 1)
-        check_words(self.row_bytes, "row bytes")
+        words_of(self.row_bytes, "row bytes")
         check_object(self.device, self.object_bytes, 1)
         self._check_rows()
         self.check_batch(self.device.shim_bds - 1, "BDs of a shim besides the one that receives")

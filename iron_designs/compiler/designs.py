@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from aie2.devices import Device
 from aie2.registers import SHIM_DMA
-from iron_designs.dataflow import DEPTH, Dataflow, Fifo, Link, Tile, words_of
+from iron_designs.dataflow import Dataflow, Fifo, Link, Tile
 from iron_designs.errors import DesignError
+from iron_designs.limits import DEPTH, check_lanes, words_of
 from iron_designs.runtime_sequence import RuntimeSequence, Task, linear, single
 
 QUEUE_SAFE = 4
@@ -43,12 +44,8 @@ class Shape:
     """Objects that a fifo holds in the memtile."""
 
     def __post_init__(self) -> None:
-        words_of(self.object_bytes, "an object")
-        limits = (("columns", self.device.columns), ("channels", self.device.shim_channels))
-        for name, most in limits:
-            value = getattr(self, name)
-            if not 1 <= value <= most:
-                raise DesignError(f"{name} is {value}: {self.device.name} has 1 to {most}")
+        words_of(self.object_bytes, "object bytes")
+        check_lanes(self.device, self.columns, self.channels)
         if self.depth < 1:
             raise DesignError(f"depth is {self.depth}: give 1 or more objects")
 
@@ -83,7 +80,7 @@ class Design:
 
 def passthrough(shape: Shape, lane_bytes: int = 65536) -> Design:
     """Copy a buffer, `lane_bytes` over each lane, with one linear BD in each direction."""
-    words = words_of(lane_bytes, "a lane's share")
+    words = words_of(lane_bytes, "lane bytes")
     if lane_bytes % shape.object_bytes:
         raise DesignError(
             f"a lane's share of {lane_bytes} bytes is no whole number of objects of "
@@ -134,7 +131,7 @@ def gather_to_core(shape: Shape, rows: Rows) -> Design:
         )
     fifos: list[Fifo] = []
     links: list[Link] = []
-    words = words_of(shape.object_bytes, "an object")
+    words = words_of(shape.object_bytes, "object bytes")
     for column in range(shape.columns):
         shim, memtile, core = (Tile(column, row) for row in (0, 1, CORE_ROW))
         down, up = f"down_{column}_0", f"core_{column}_0"
@@ -144,7 +141,7 @@ def gather_to_core(shape: Shape, rows: Rows) -> Design:
     dataflow = Dataflow(shape.device, shape.columns, tuple(fifos), tuple(links))
     lanes = [Lane(f"down_{column}_0", "") for column in range(shape.columns)]
     share, _ = _shares(shape, rows, lanes)
-    sequence = RuntimeSequence((rows.matrix_rows * words_of(rows.row_bytes, "a row"),))
+    sequence = RuntimeSequence((rows.matrix_rows * words_of(rows.row_bytes, "row bytes"),))
     batch = _batch(rows, SHIM_DMA.bd_count)
     for first in range(0, len(share[0]), batch):
         running: list[Task] = []
@@ -159,7 +156,7 @@ def gather_to_core(shape: Shape, rows: Rows) -> Design:
 
 def _there_and_back(shape: Shape) -> tuple[Dataflow, list[Lane]]:
     """Lanes column by column."""
-    words = words_of(shape.object_bytes, "an object")
+    words = words_of(shape.object_bytes, "object bytes")
     fifos: list[Fifo] = []
     links: list[Link] = []
     lanes: list[Lane] = []
@@ -178,7 +175,7 @@ def _gather(name: str, shape: Shape, rows: Rows, safe: int, *, chained: bool) ->
     """The k-th wanted row on lane k mod lanes; each lane fills its own part of the output."""
     dataflow, lanes = _there_and_back(shape)
     share, part = _shares(shape, rows, lanes)
-    row = words_of(rows.row_bytes, "a row")
+    row = words_of(rows.row_bytes, "row bytes")
     sequence = RuntimeSequence((rows.matrix_rows * row, max(len(lanes) * part * row, 1)))
     batch = _batch(rows, safe)
     for first in range(0, part, batch):
@@ -204,7 +201,7 @@ def _gather(name: str, shape: Shape, rows: Rows, safe: int, *, chained: bool) ->
 
 def _shares(shape: Shape, rows: Rows, lanes: Sequence[Lane]) -> tuple[list[tuple[int, ...]], int]:
     """Rows of each lane, and the most that one has; refuses what the array cannot move."""
-    words_of(rows.row_bytes, "a row")
+    words_of(rows.row_bytes, "row bytes")
     if rows.row_bytes % shape.object_bytes:
         raise DesignError(
             f"a row of {rows.row_bytes} bytes is no whole number of objects of "
@@ -225,7 +222,7 @@ def _batch(rows: Rows, safe: int) -> int:
 
 
 def _chain(fifo: str, mine: Sequence[int], rows: Rows, *, token: bool = False) -> Task:
-    row = words_of(rows.row_bytes, "a row")
+    row = words_of(rows.row_bytes, "row bytes")
     return Task(fifo, tuple(linear(0, r * row, row) for r in mine), token)
 
 

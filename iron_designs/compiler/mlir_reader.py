@@ -15,11 +15,12 @@ from aie2.devices import DEVICES, Device
 from aie2.errors import Aie2Error
 from iron_designs.dataflow import Dataflow, Dim, Dims, Fifo, Link, Tile
 from iron_designs.errors import DesignError
-from iron_designs.runtime_sequence import RuntimeSequence, ShimBd, Task, linear
+from iron_designs.runtime_sequence import DIMS, RuntimeSequence, ShimBd, Task, linear
 
-_COUNT = r"(\d+)"
 _DEVICE = re.compile(r"aie\.device\((npu[12])(?:_(\d)col)?\)(?: @[\w$.]+)? \{")
-_TILE = re.compile(r"(%[\w$.]+) = aie\.(?:tile|logical_tile)\((\d+), (\d+)\)(?: \{[^}]*\})?")
+_TILE = re.compile(
+    r"(%[\w$.]+) = aie\.(?:tile|logical_tile(?:<\w+>)?)\((\d+|\?), (\d+|\?)\)(?: \{[^}]*\})?"
+)
 _FIFO = re.compile(
     r"aie\.objectfifo @([\w$.]+)\s*\((%[\w$.]+)(.*?),\s*\{(.*)\},\s*(\d+ : i32|\[[^]]*\])\)"
     r"\s*(\{[^}]*\})?\s*: !aie\.objectfifo<memref<(\d+(?:x\d+)*)x(\w+)>>"
@@ -30,8 +31,10 @@ _LINK = re.compile(
 _SEQUENCE = re.compile(r"aie(?:x)?\.runtime_sequence\s*(?:@([\w$.]+))?\s*\((.*)\) \{")
 _ARGUMENT = re.compile(r"(%[\w$.]+): memref<(\d+(?:x\d+)*)x(\w+)>")
 _TASK = re.compile(r"(%[\w$.]+) = aiex\.dma_configure_task_for @([\w$.]+) \{")
-_BD = re.compile(
-    r"aie\.dma_bd\((%[\w$.]+) : memref<[^>]*>(?:, (\d+), (\d+)(?:, (\[.*\]))?)?\)(?: \{.*\})?"
+_BD = re.compile(r"aie\.dma_bd\((%[\w$.]+) : memref<[^>]*>(.*?)\)(?: \{(.*)\})?")
+_FORMER_ACCESS = re.compile(r", (\d+), (\d+)(?:, (\[.*\]))?")
+_ACCESS = re.compile(
+    r"(?: offset = (\d+))?(?: len = (\d+))?(?: sizes = (\[[^]]*\]) strides = (\[[^]]*\]))?"
 )
 _TASK_END = re.compile(r"\}(?: \{(.*)\})?")
 _STEP = re.compile(r"aiex\.dma_(start|await|free)_task\((%[\w$.]+)\)")
@@ -121,6 +124,8 @@ def _take_device(parts: _Parts, match: re.Match[str]) -> None:
 
 
 def _take_tile(parts: _Parts, match: re.Match[str]) -> None:
+    if "?" in match.group(2, 3):
+        raise DesignError("the tile is not placed: pin it to a column and a row")
     parts.tiles[match[1]] = Tile(int(match[2]), int(match[3]))
 
 
@@ -169,7 +174,7 @@ def _dims(text: str) -> Dims:
 
 def _take_link(parts: _Parts, match: re.Match[str]) -> None:
     sources, destinations = (tuple(re.findall(r"@([\w$.]+)", part)) for part in match.group(1, 2))
-    joined, split = ([int(n) for n in re.findall(r"\d+", part)] for part in match.group(3, 4))
+    joined, split = (_numbers(part) for part in match.group(3, 4))
     many = len(sources) > 1 or len(destinations) > 1
     parts.links.append(Link(sources, destinations, tuple(joined or split) if many else ()))
 
@@ -204,20 +209,38 @@ def _take_task(parts: _Parts, match: re.Match[str], lines: Iterator[tuple[int, s
 
 
 def _bd(parts: _Parts, match: re.Match[str]) -> ShimBd:
-    name, offset, words, access = match.groups()
+    name, access, attributes = match.groups()
     if name not in parts.arguments:
         raise DesignError(f"BD of {name}, which is no host buffer of the sequence")
+    if attributes and attributes != "burst_length = 0 : i32":
+        raise DesignError(f"BD attributes {{{attributes}}} are not known here")
     arg = parts.arguments[name]
-    if offset is None:
-        return linear(arg, 0, _sequence(parts).arguments[arg])
-    dims = _dims(access or "")
+    offset, words, dims = _place(access)
+    if words is None:
+        words = _sequence(parts).arguments[arg] - offset
     if not dims:
-        return linear(arg, int(offset), int(words))
-    if len(dims) > len(linear(0, 0, 1).dims):
-        raise DesignError(f"a BD with {len(dims)} dimensions: at most 4 can be")
-    once = Dim(1, 0)
-    padded = ((once,) * 3 + dims)[-4:]
-    return ShimBd(arg, int(offset), int(words), (padded[0], padded[1], padded[2], padded[3]))
+        return linear(arg, offset, words)
+    if len(dims) > DIMS:
+        raise DesignError(f"a BD with {len(dims)} dimensions: at most {DIMS} can be")
+    padded = ((Dim(1, 0),) * (DIMS - 1) + dims)[-DIMS:]
+    return ShimBd(arg, offset, words, (padded[0], padded[1], padded[2], padded[3]))
+
+
+def _place(text: str) -> tuple[int, int | None, Dims]:
+    """Offset, words and dimensions of a BD, as printed until and since summer 2026."""
+    if former := _FORMER_ACCESS.fullmatch(text):
+        return int(former[1]), int(former[2]), _dims(former[3] or "")
+    found = _ACCESS.fullmatch(text)
+    if found is None:
+        raise DesignError(f"BD access `{text.strip()}` is not known here")
+    offset, words, sizes, strides = found.groups()
+    pairs = zip(_numbers(sizes), _numbers(strides), strict=True)
+    dims = tuple(Dim(size, stride) for size, stride in pairs)
+    return int(offset or 0), None if words is None else int(words), dims
+
+
+def _numbers(text: str | None) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text or "")]
 
 
 def _sequence(parts: _Parts) -> RuntimeSequence:

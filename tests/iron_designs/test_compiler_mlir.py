@@ -103,3 +103,53 @@ def test_a_task_outside_the_subset_is_refused(body, why):
     text = HEAD + f"aie.runtime_sequence(%a: memref<8xi32>) {{\n{body}"
     with pytest.raises(DesignError, match=why):
         mlir_reader.read(text)
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("(%a : memref<64xi32>, 4, 16)", "(%a : memref<64xi32> offset = 4 len = 16)"),
+        ("(%a : memref<64xi32>)", "(%a : memref<64xi32> len = 64)"),
+        (
+            "(%a : memref<64xi32>, 2, 8, [<size = 2, stride = 16>, <size = 4, stride = 1>])",
+            "(%a : memref<64xi32> offset = 2 len = 8 sizes = [2, 4] strides = [16, 1])",
+        ),
+    ],
+)
+def test_both_ways_to_print_a_bd_are_read_the_same(former, present):
+    def bds(access):
+        text = HEAD.replace("aie.tile(0, 1)", "aie.logical_tile<MemTile>(0, 1)") + (
+            "aie.objectfifo @f(%s, {%m}, 2 : i32) : !aie.objectfifo<memref<8xi32>>\n"
+            "aie.runtime_sequence(%a: memref<64xi32>) {\n"
+            f"%0 = aiex.dma_configure_task_for @f {{\naie.dma_bd{access}\naie.end\n}}\n}}\n}}\n}}\n"
+        )
+        _, sequence = mlir_reader.read(text)
+        assert sequence is not None
+        return sequence.steps[0].task.bds
+
+    assert bds(former) == bds(present)
+
+
+@pytest.mark.parametrize(
+    ("bd", "why"),
+    [
+        ("(%a : memref<64xi32>, 4, 16) {bd_id = 3 : i32}", "bd_id = 3"),
+        ("(%a : memref<64xi32> offset = x)", "offset = x"),
+        (
+            "(%a : memref<64xi32>, 0, 1, [" + ", ".join(["<size = 1, stride = 1>"] * 5) + "])",
+            "5 dim",
+        ),
+    ],
+)
+def test_a_bd_outside_the_subset_is_refused(bd, why):
+    text = HEAD + (
+        "aie.runtime_sequence(%a: memref<64xi32>) {\n"
+        f"%0 = aiex.dma_configure_task_for @f {{\naie.dma_bd{bd}\naie.end\n}}\n"
+    )
+    with pytest.raises(DesignError, match=why):
+        mlir_reader.read(text)
+
+
+def test_a_tile_that_is_not_placed_is_refused():
+    with pytest.raises(DesignError, match="pin it to a column"):
+        mlir_reader.read(HEAD + "%x = aie.logical_tile<MemTile>(?, ?)\n")
