@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a binary file field by field, so that a short one gives an error and never a wrong value.
+"""Read and write a binary file field by field: a short one gives an error, never a wrong value.
 
-`aie2.pdi` and `aie2.xclbin` declare their headers as `Record` tables and read them through `Blob`.
+`aie2.pdi` and `aie2.xclbin` declare their headers as `Record` tables, read them through `Blob` and
+write them with `Record.pack`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,27 @@ class Record:
     name: str
     size_bytes: int
     fields: Mapping[str, tuple[int, int]]
+
+    def pack(self, values: Mapping[str, int | bytes], error: type[FormatError]) -> bytes:
+        """Bytes with these field values; bytes are filled up with zeros, all else is zero.
+
+        Raises:
+            error: a value that its field cannot hold.
+        """
+        data = bytearray(self.size_bytes)
+        for name, value in values.items():
+            at, size_bytes = self.fields[name]
+            try:
+                raw = value if isinstance(value, bytes) else value.to_bytes(size_bytes, "little")
+            except OverflowError:
+                raise error(
+                    f"{self.name}: {name} is {value} and its {size_bytes} bytes hold 0 to "
+                    f"{(1 << 8 * size_bytes) - 1}"
+                ) from None
+            if len(raw) > size_bytes:
+                raise error(f"{self.name}: {name} has {len(raw)} bytes and {size_bytes} fit")
+            data[at : at + len(raw)] = raw
+        return bytes(data)
 
 
 @dataclass(frozen=True, slots=True)
