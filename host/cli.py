@@ -26,6 +26,8 @@ from host import accuracy, sweeps
 from host import run as runner
 from host import seed as seeds
 from host.check_command import check
+from host.compile_command import compile_command
+from host.doctor.command import doctor
 from host.errors import UsageError
 from host.explain_command import explain
 from host.outputs import check_writable, write_whole
@@ -224,6 +226,8 @@ app.command()(check)
 app.command()(sim)
 app.command()(plan)
 app.command()(permute)
+app.command("compile")(compile_command)
+app.command()(doctor)
 
 
 def _print(text: str) -> None:

@@ -95,7 +95,8 @@ def _sequence(sequence: RuntimeSequence) -> Iterator[str]:
     arguments = ", ".join(
         f"%arg{number}: memref<{words}xi32>" for number, words in enumerate(sequence.arguments)
     )
-    yield f"aie.runtime_sequence @{sequence.name}({arguments}) {{"
+    name = f" @{sequence.name}" if sequence.name else ""
+    yield f"aie.runtime_sequence{name}({arguments}) {{"
     numbers: dict[Task, int] = {}
     for step in sequence.steps:
         task = step.task

@@ -94,6 +94,12 @@ def route(flows: Sequence[Flow], columns: int) -> dict[Endpoint, list[Connection
     )
 
 
+def load(columns: int) -> None:
+    """Load what `route` needs for a partition: compiled code and the graph of its switches."""
+    tile = Tile(0, 0)
+    route([Flow(Endpoint(tile, 0), Endpoint(Tile(0, 1), 0))], columns)
+
+
 def _tree(
     graph: Graph,
     cost: NDArray[np.float64],
@@ -174,19 +180,17 @@ def _search(  # pragma: no cover (compiled)
         for edge in range(starts[node], starts[node + 1]):
             target = targets[edge]
             closer = distance[node] + cost[edge] < distance[target]
-            if color[target] == 0:
+            if closer and color[target] != 2:
                 distance[target] = distance[node] + cost[edge]
                 reached_by[target] = edge
-                color[target] = 1
+            if color[target] == 0:
+                color[target] = 1 if closer else 0  # the source on its own edge: in there again
                 at = size
                 size += 1
                 while at and distance[target] < distance[heap[(at - 1) // 4]]:
                     heap[at] = heap[(at - 1) // 4]
                     at = (at - 1) // 4
                 heap[at] = target
-            elif color[target] == 1 and closer:
-                distance[target] = distance[node] + cost[edge]
-                reached_by[target] = edge
         color[node] = 2
         for each in wanted:
             if each == node:
