@@ -34,15 +34,15 @@ class TxnError(FormatError):
 
 
 class CdoError(FormatError):
-    """A configuration (CDO) that cannot be read, or holds more than register writes."""
+    """A configuration (CDO) that cannot be read or written, or holds more than register writes."""
 
 
 class PdiError(FormatError):
-    """A device image (PDI) that cannot be read."""
+    """A device image (PDI) that cannot be read or written."""
 
 
 class XclbinError(FormatError):
-    """A container (xclbin) that cannot be read, or is not for an NPU."""
+    """A container (xclbin) that cannot be read or written, or is not for an NPU."""
 
 
 class RegisterError(Aie2Error):
