@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that zero activations: how much they zero, and what each goes by."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsity.errors import SparsityError
+from sparsity.thresholds.methods import RULES, FfnStep, Global, PerLayer, rules
+
+TOKENS, K = 40, 64
+
+
+def step(layer=0, seed=0, scale=1.0):
+    random = np.random.default_rng(seed)
+    a, gate = (random.normal(0, scale, (TOKENS, K)).astype(np.float32) for _ in range(2))
+    return FfnStep(layer, a, gate, random.uniform(0.1, 2, K).astype(np.float32))
+
+
+def fitted(name, sparsity, *steps):
+    (rule,) = rules([name], sparsity)
+    for each in steps:
+        rule.see(each)
+    rule.fit()
+    return rule
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(sparsity=st.floats(0, 1), seed=st.integers(0, 99))
+def test_a_rule_zeroes_about_the_share_asked_for(name, sparsity, seed):
+    seen = step(seed=seed)
+    zeroed = fitted(name, sparsity, seen).zeroed(seen)
+    least = 0.5 if name == "fatrelu" else 0  # the negative half is zero anyway
+    assert abs(zeroed.mean() - max(sparsity, least)) < 0.1
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_is_not_zeroed_is_left_as_it_is(name):
+    seen = step()
+    rule = fitted(name, 0.7, seen)
+    zeroed = rule.zeroed(seen) if name != "random" else None
+    out = rule.apply(seen)
+    kept = out != 0
+    assert np.array_equal(out[kept], seen.a[kept])
+    if zeroed is not None:
+        assert not out[zeroed].any()
+
+
+def test_top_k_keeps_the_same_number_at_every_token_and_the_largest():
+    seen = step()
+    zeroed = fitted("top-k", 0.75, seen).zeroed(seen)
+    assert (zeroed.sum(axis=1) == 48).all()
+    for scores, zero in zip(np.abs(seen.a), zeroed, strict=True):
+        assert scores[zero].max() <= scores[~zero].min()
+
+
+def test_wina_goes_by_what_a_row_can_add():
+    seen = step()
+    assert seen.down_norms is not None
+    zeroed = fitted("wina", 0.5, seen).zeroed(seen)
+    scores = np.abs(seen.a) * seen.down_norms
+    for each, zero in zip(scores, zeroed, strict=True):
+        assert each[zero].max() <= each[~zero].min()
+
+
+def test_layers_have_thresholds_of_their_own_and_a_global_rule_has_one():
+    quiet, loud = step(0, scale=0.01), step(1, seed=1)
+    per_layer = fitted("per-layer", 0.5, quiet, loud)
+    one = fitted("global", 0.5, quiet, loud)
+    assert isinstance(per_layer, PerLayer)
+    assert isinstance(one, Global)
+    assert per_layer.thresholds[1] > 50 * per_layer.thresholds[0]
+    assert len(set(one.thresholds.values())) == 1
+    assert one.zeroed(quiet).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("cats", {"gate": None}, "needs a gate projection"),
+        ("wina", {"down_norms": None}, "needs the norms"),
+    ],
+)
+def test_what_a_rule_needs_is_named(name, change, why):
+    seen = step()
+    parts = {"layer": 0, "a": seen.a, "gate": seen.gate, "down_norms": seen.down_norms} | change
+    with pytest.raises(SparsityError, match=why):
+        fitted(name, 0.5, FfnStep(**parts)).zeroed(FfnStep(**parts))
+
+
+def test_a_rule_is_fitted_before_it_is_used():
+    with pytest.raises(SparsityError, match="has seen no text"):
+        fitted("per-layer", 0.5)
+    with pytest.raises(SparsityError, match="not fitted to layer 1"):
+        fitted("per-layer", 0.5, step(0)).zeroed(step(1))
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(SparsityError, match="give some of per-layer"):
+        rules(["magic"], 0.5)
+    with pytest.raises(SparsityError, match="give 0 to 1"):
+        rules(["top-k"], 2)
