@@ -72,7 +72,8 @@ class _Builder:
 
     def __init__(self, result: Result, found: Timeline) -> None:
         self.found = found
-        self.costs = costs_of(result.device, result.profile, result.clock_mhz)
+        shipped = costs_of(result.device, result.profile, result.clock_mhz)
+        self.costs = shipped if result.costs is None else result.costs
         self.channels: dict[int, ChannelSpans] = {}
         self.reasons = {wait.waiter: wait.reason for wait in result.waits}
         self.op: tuple[int, str, float] | None = None

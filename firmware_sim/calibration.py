@@ -2,7 +2,8 @@
 """Timing constants from data files to array cycles: for one device, profile and clock.
 
 Code never holds a bare cycle count: it reads `Costs`, and `Costs` comes from the TOML files in
-`calibration/`, where every constant has its value, unit, clock, grade, source and spread.
+`calibration/`, where every constant has its value, unit, clock, grade, source and spread; or from
+a file of the same form that `sparsebd calibrate` measured on one machine (`read`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
+from os import PathLike
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -74,6 +77,10 @@ class Calibration(_Strict):
     constants: dict[str, Constant]
 
 
+CalibrationSource = Calibration | str | PathLike[str]
+"""Constants of one machine: as they are, or the path of a file that states them."""
+
+
 class Costs(NamedTuple):
     """Every cost in array cycles (limits in bytes a cycle) at one device, profile and clock.
 
@@ -136,11 +143,26 @@ def parse(text: str) -> Calibration:
         raise CalibrationError(f"calibration entry {where}: {first['msg']}") from None
 
 
+def read(source: CalibrationSource) -> Calibration:
+    """Constants of a machine, from a path; errors name the file and the entry that is wrong."""
+    if isinstance(source, Calibration):
+        return source
+    path = Path(source)
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CalibrationError(f"{path}: {error.strerror}; give a calibration file") from None
+    except UnicodeDecodeError:
+        raise CalibrationError(f"{path}: this is no text; give a calibration file") from None
+    except CalibrationError as error:
+        raise CalibrationError(f"{path}: {error}") from None
+
+
 def _cycles(
-    constant: Constant, domain: Domain, profile: str, taken_on: Device, to: Device, clock: float
+    constant: Constant, domain: Domain, profile: str, owner: Calibration, to: Device, clock: float
 ) -> float:
     value = constant.at(profile)
-    taken_at = constant.clock_mhz or load(taken_on.name).reference_clock_mhz
+    taken_on, taken_at = device(owner.device), constant.clock_mhz or owner.reference_clock_mhz
     if constant.unit == "ratio":
         return value
     if constant.unit == "GB/s":
@@ -157,13 +179,17 @@ def _cycles(
 
 def provenance(name: str) -> dict[str, tuple[Constant, str]]:
     """Every constant that device `name` uses, with the device whose file states it."""
-    calibration = load(name)
-    constants = {key: (constant, name) for key, constant in calibration.constants.items()}
+    return {key: (constant, owner.device) for key, (constant, owner) in _known(load(name)).items()}
+
+
+def _known(calibration: Calibration) -> dict[str, tuple[Constant, Calibration]]:
+    """Every constant of a calibration, with the one that states it: itself or what it inherits."""
+    constants = {key: (constant, calibration) for key, constant in calibration.constants.items()}
     if calibration.inherit is None:
         return constants
     inherited = {
         key: (constant.model_copy(update={"grade": "assumed"}), owner)
-        for key, (constant, owner) in provenance(calibration.inherit).items()
+        for key, (constant, owner) in _known(load(calibration.inherit)).items()
     }
     return inherited | constants
 
@@ -177,21 +203,72 @@ def costs(device_name: str, profile: str = "central", clock_mhz: float | None = 
     Raises:
         CalibrationError: unknown profile, a clock that is not positive, or a missing constant.
     """
-    if profile not in PROFILES:
-        raise CalibrationError(f"profile {profile!r} is not one of {', '.join(PROFILES)}")
+    _check_profile(profile)
     target = device(device_name)
     clock = target.clock_mhz if clock_mhz is None else clock_mhz
-    if not 0 < clock < float("inf"):
-        raise CalibrationError(f"a clock of {clock} MHz cannot run: give a positive one")
-    rule = load(device_name).inherited_domain
-    known = provenance(device_name)
+    _check_clock(clock)
+    return costs_from(load(device_name), profile, clock)
+
+
+def costs_from(calibration: Calibration, profile: str, clock_mhz: float) -> Costs:
+    """Costs in array cycles from given constants; errors as `costs`."""
+    _check_profile(profile)
+    _check_clock(clock_mhz)
+    target, known = device(calibration.device), _known(calibration)
     values: dict[str, float] = {}
     for field in Costs._fields:
         if field not in known:
-            raise CalibrationError(f"{device_name}: calibration lacks the constant {field!r}")
+            raise CalibrationError(f"{target.name}: calibration lacks the constant {field!r}")
         constant, owner = known[field]
-        domain = constant.domain_at(profile)
-        if owner != device_name and domain in rule:
-            domain = getattr(rule[domain], profile)
-        values[field] = _cycles(constant, domain, profile, device(owner), target, clock)
+        domain = _domain(constant, owner, calibration, profile)
+        values[field] = _cycles(constant, domain, profile, owner, target, clock_mhz)
     return Costs(**values)
+
+
+def domain_of(device_name: str, constant_name: str, profile: str) -> Domain:
+    """What a constant that device `device_name` uses scales with there, in `profile`."""
+    calibration = load(device_name)
+    constant, owner = _known(calibration)[constant_name]
+    return _domain(constant, owner, calibration, profile)
+
+
+def _domain(
+    constant: Constant, owner: Calibration, calibration: Calibration, profile: str
+) -> Domain:
+    """The domain in which `calibration` reads a constant that it or another states."""
+    domain, rule = constant.domain_at(profile), calibration.inherited_domain
+    return getattr(rule[domain], profile) if owner is not calibration and domain in rule else domain
+
+
+def costs_for(
+    target: Device, profile: str, clock_mhz: float | None, source: CalibrationSource | None
+) -> tuple[Costs, float]:
+    """Costs and the array clock in MHz that they hold at: as shipped, or of a machine's own file.
+
+    Without a clock a shipped calibration takes the device's, a machine's file the clock at which
+    it was measured.
+
+    Raises:
+        CalibrationError: as `costs`; also a file that is unreadable or for another device.
+    """
+    if source is None:
+        clock = target.clock_mhz if clock_mhz is None else clock_mhz
+        return costs(target.name, profile, clock_mhz), clock
+    calibration = read(source)
+    if calibration.device != target.name:
+        raise CalibrationError(
+            f"the calibration is of {calibration.device} and the run is for {target.name}: give "
+            f"one that was measured on {target.name}"
+        )
+    clock = calibration.reference_clock_mhz if clock_mhz is None else clock_mhz
+    return costs_from(calibration, profile, clock), clock
+
+
+def _check_profile(profile: str) -> None:
+    if profile not in PROFILES:
+        raise CalibrationError(f"profile {profile!r} is not one of {', '.join(PROFILES)}")
+
+
+def _check_clock(clock: float) -> None:
+    if not 0 < clock < float("inf"):
+        raise CalibrationError(f"a clock of {clock} MHz cannot run: give a positive one")

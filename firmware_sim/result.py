@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sim.calibration import Costs
 from firmware_sim.diagnostics import WARNINGS, Diagnostic
 from firmware_sim.state import EVENT
 from firmware_sim.waits import Wait
@@ -88,6 +89,8 @@ class Result:
     """Who waits for whom, in a run that could not end."""
     reads: dict[int, int] = field(default_factory=dict[int, int])
     """What READ_REGS ops read, by address."""
+    costs: Costs | None = field(default=None, repr=False)
+    """What everything cost, where it was not as shipped for device, profile and clock."""
 
     @property
     def microseconds(self) -> float:

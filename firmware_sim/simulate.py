@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2.devices import Device
-from firmware_sim.calibration import Costs
-from firmware_sim.calibration import costs as costs_of
+from firmware_sim.calibration import CalibrationSource, Costs, costs_for
 from firmware_sim.configure import (
     Configuration,
     XclbinSource,
@@ -74,6 +73,7 @@ def simulate(
     core_models: CoreModels | None = None,
     jitter_seed: int | None = None,
     start_column: int | None = None,
+    calibration: CalibrationSource | None = None,
 ) -> Result:
     """Run a stream on a configured array; `buffers` are updated as the device would.
 
@@ -87,13 +87,15 @@ def simulate(
         firmware: "stock", "native", "phase2", "phase2-overlap", or an image such as
             `Phase1(...)`.
         l2: {(column, row, offset): array} memtile memory as the layer before left it.
-        clock_mhz: array clock; by default the device's.
+        clock_mhz: array clock; by default the device's, or that of `calibration`.
         strict: stop at the first mistake instead of going on as hardware would.
         trace: keep every event (`Result.events`).
         core_models: {(column, row): generator function} that stand in for cores
             (`firmware_sim.cores`).
         jitter_seed: scatter DDR latencies as published, repeatably; None: do not.
         start_column: physical column at which the partition begins; None: the first that fits.
+        calibration: timing constants of one machine, or the path of their file, as `sparsebd
+            calibrate` writes it; None: those that come with the package.
 
     Raises:
         aie2.errors.FormatError: the container or the stream is malformed.
@@ -102,8 +104,7 @@ def simulate(
     """
     words = stream_of(insts)
     target = device_of(words, device)
-    costs = costs_of(target.name, profile, clock_mhz)
-    clock = target.clock_mhz if clock_mhz is None else clock_mhz
+    costs, clock = costs_for(target, profile, clock_mhz, calibration)
     configuration = read_configuration(xclbin)
     check_columns(words, configuration)
     column = start_column_of(configuration, target, start_column)
@@ -140,6 +141,7 @@ def simulate(
         events=machine.events() if trace else NO_EVENTS,
         waits=waits,
         reads=reads,
+        costs=None if calibration is None else costs,
     )
     if ended != DONE:
         raise Stalled(stall_text(machine, result, ended), result)

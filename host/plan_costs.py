@@ -3,21 +3,27 @@
 
 from __future__ import annotations
 
+from aie2.devices import device as device_named
 from bdgen.costs import Costs
 from bdgen.target import WORD_BYTES
-from firmware_sim.calibration import costs
+from firmware_sim.calibration import CalibrationSource, costs_for
 
 
-def plan_costs(device: str, profile: str = "central", clock_mhz: float | None = None) -> Costs:
-    """Costs for `bdgen.planner`, of a device in a profile at a clock.
+def plan_costs(
+    device: str,
+    profile: str = "central",
+    clock_mhz: float | None = None,
+    calibration: CalibrationSource | None = None,
+) -> Costs:
+    """Costs for `bdgen.planner`, of a device in a profile at a clock, or of a machine's own file.
 
     Rows go in and out again, so DDR's share is the least of its read limit, its write limit and
     half of both together.
 
     Raises:
-        CalibrationError: an unknown device or profile, or an impossible clock.
+        CalibrationError: an unknown profile, an impossible clock, or a file that cannot be used.
     """
-    known = costs(device, profile, clock_mhz)
+    known, _ = costs_for(device_named(device), profile, clock_mhz, calibration)
     rate = min(known.read_limit, known.write_limit, known.combined_limit / 2)
     return Costs(
         write=known.write,

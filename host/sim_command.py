@@ -20,6 +20,8 @@ from rich.console import Console
 
 from firmware_sim import PROFILES, Configuration, Result, Stalled, read_configuration, simulate
 from firmware_sim.activity import timeline
+from firmware_sim.calibration import Calibration
+from firmware_sim.calibration import read as read_calibration
 from firmware_sim.trace import trace_json
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
@@ -46,6 +48,8 @@ class Request:
     seed: int | None
     strict: bool
     trace: bool
+    calibration: Calibration | None = None
+    """Constants of one machine; None: those that come with the package."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,13 @@ def sim(
         str | None, typer.Option(help="npu1 (Phoenix) or npu2 (Strix); default: the stream's")
     ] = None,
     clock_mhz: Annotated[
-        float | None, typer.Option(help="array clock; default: the device's")
+        float | None, typer.Option(help="array clock; default: the device's, or the calibration's")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="scatter DDR latencies, repeatably; default: do not")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="timing of one machine, as `sparsebd calibrate` writes it")
     ] = None,
 ) -> None:
     """Run an xclbin and its instruction stream on a simulated NPU: data, time and mistakes."""
@@ -126,6 +133,7 @@ def sim(
         seed=seed,
         strict=strict,
         trace=bool(trace or plot_file),
+        calibration=None if calibration is None else read_calibration(calibration),
     )
     with Console(stderr=True).status("simulating (the first run ever also compiles)"):
         outcome = run(request)
@@ -211,6 +219,7 @@ def _simulate(
             strict=request.strict,
             trace=trace,
             jitter_seed=request.seed,
+            calibration=request.calibration,
         )
     except Stalled as stall:
         return stall.result, str(stall)
