@@ -28,8 +28,10 @@ from firmware_sim import Configuration, Phase1, Result, read_configuration, simu
 from firmware_sim.calibration import costs
 from firmware_sim.diagnostics import ADDRESS_WINDOW_BITS
 from firmware_sim.firmware import Firmware
+from firmware_sim.inputs import L2
 from host import check
 from host.errors import UsageError
+from host.on_device import OnDevice, Outcome
 from host.plan_costs import plan_costs
 from host.workload import Workload
 from iron_designs.shipped import Shipped, select
@@ -71,6 +73,8 @@ class Setup:
     effort: Effort = "fast"
     addressing: AddressingName = "patch"
     max_gap: int = 0
+    on: OnDevice | None = field(default=None, compare=False)
+    """The device that runs the cases; None: they are simulated directly."""
     configuration: Configuration = field(init=False)
 
     def __post_init__(self) -> None:
@@ -228,9 +232,41 @@ def execute(
         device=setup.device,
         profile=profile,
         firmware=firmware or image_for(made, workload),
-        l2={(L2_COLUMN, L2_ROW, L2_OFFSET): workload.activations},
+        l2=_l2(workload),
         clock_mhz=setup.clock_mhz,
     )
+
+
+def perform(
+    setup: Setup,
+    workload: Workload,
+    made: Program,
+    profile: str,
+    output: NDArray[np.uint8],
+    firmware: str | Firmware | None = None,
+) -> Outcome:
+    """As `execute`, on the setup's device if it has one.
+
+    Raises:
+        NpuError: the device could not run it.
+    """
+    if setup.on is None:
+        return execute(setup, workload, made, profile, output, firmware)
+    output[:] = check.SENTINEL
+    return setup.on.run(
+        made,
+        workload.weights,
+        output,
+        profile=profile,
+        firmware=firmware or image_for(made, workload),
+        clock_mhz=setup.clock_mhz,
+        l2=_l2(workload),
+    )
+
+
+def _l2(workload: Workload) -> L2:
+    """Memtile memory as the layer before leaves it: the activations, for Phase 2."""
+    return {(L2_COLUMN, L2_ROW, L2_OFFSET): workload.activations}
 
 
 def image_for(made: Program, workload: Workload, skip: str = "written") -> str | Firmware:
@@ -259,7 +295,7 @@ def bound_us(setup: Setup, nbytes: int) -> float:
 def data_ok(
     workload: Workload,
     made: Program,
-    result: Result,
+    result: Outcome,
     output: NDArray[np.uint8],
     max_gap: int = 0,
 ) -> bool:

@@ -27,6 +27,7 @@ from host import run as runner
 from host import seed as seeds
 from host.check_command import check
 from host.compile_command import compile_command
+from host.device import Device, open_device
 from host.doctor.command import doctor
 from host.errors import UsageError
 from host.explain_command import explain
@@ -68,7 +69,13 @@ def _commands() -> None:
 
 @app.command()
 def run(
-    device: Annotated[str, typer.Option(help="npu1 (Phoenix) or npu2 (Strix)")] = "npu1",
+    device: Annotated[
+        str | None,
+        typer.Option(help="npu1 (Phoenix) or npu2 (Strix); default: npu1, or what the NPU is"),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="sim, xrt (this machine's NPU), auto (the NPU if there is one)")
+    ] = "sim",
     model: Annotated[
         str | None, typer.Option(help="shape by name, e.g. use-lite, relullama-7b")
     ] = None,
@@ -118,7 +125,7 @@ def run(
         OUT / "run.png"
     ),
 ) -> None:
-    """Gather the wanted rows on a simulated NPU in all modes, check every byte, show the time."""
+    """Gather the wanted rows, simulated or on an NPU, check every byte, show the time."""
     options = runner.Options(
         device=device,
         model=model,
@@ -139,12 +146,19 @@ def run(
         layer=layer,
         token=token,
         sweep=sweep,
+        backend=backend,
     )
-    job = runner.job(options)
+    with open_device(backend, device=device) as opened:
+        _run(options, opened, json_file, plot_file)
+
+
+def _run(options: runner.Options, opened: Device, json_file: Path, plot_file: Path) -> None:
+    job = runner.job(options, opened)
     if OUT in (json_file.parent, plot_file.parent):
         OUT.mkdir(exist_ok=True)
     check_writable(json_file, plot_file)
-    with progress("simulating (the first run ever also compiles)", job.steps, err) as advance:
+    what = "simulating (the first run ever also compiles)" if opened.backend == "sim" else "running"
+    with progress(what, job.steps, err) as advance:
         report = runner.run(job, advance)
     data = (report.model_dump_json(indent=1) + "\n").encode()
     write_whole({json_file: data, plot_file: plot(report)})

@@ -15,12 +15,13 @@ from pydantic import BaseModel
 
 from bdgen.choose import Way
 from bdgen.program import Program
-from firmware_sim import PROFILES, Result
+from firmware_sim import PROFILES
 from firmware_sim.firmware import Firmware
 from host import cases, check
-from host.cases import Setup, bound_us, execute, image_for, make, output_buffer, pieces, plan
+from host.cases import Setup, bound_us, image_for, make, output_buffer, perform, pieces, plan
 from host.errors import UsageError
 from host.explain_text import count
+from host.on_device import Measured, Outcome
 from host.workload import Workload
 
 
@@ -40,7 +41,8 @@ class Case(BaseModel):
     tokens: int
     instruction_bytes: int
     """Size of the stream that the host submits."""
-    cycles: int
+    cycles: int | None
+    """Array cycles; None where an NPU was timed."""
     us: float
     us_low: float
     us_high: float
@@ -51,7 +53,8 @@ class Case(BaseModel):
     data_ok: bool
     product_error: float | None
     """Relative error of the product with the gathered rows against the dense product."""
-    dropped_pushes: int
+    dropped_pushes: int | None
+    """Pushes into full queues; None where an NPU was timed, which does not say."""
     way: str | None = None
     """What `auto` took."""
     us_skip_written: float | None = None
@@ -70,13 +73,17 @@ def measure(
     times: dict[tuple[str, str], float] = {}
     readings = ("walked", "written") if phase == "phase1" else ("",)
     right = True
-    chosen: Result | None = None
+    chosen: Outcome | None = None
+    simulated = setup.on is None or setup.on.simulated
+    profiles = tuple(PROFILES) if simulated else (setup.profile,)
     for skip in readings:
-        for profile in sorted(PROFILES, key=lambda name: name == setup.profile):
+        for profile in sorted(profiles, key=lambda name: name == setup.profile):
             image = image_for(made, workload, skip)
-            result = execute(setup, workload, made, profile, output, image)
+            result = perform(setup, workload, made, profile, output, image)
             right = right and cases.data_ok(workload, made, result, output, max_gap)
             times[skip, profile] = result.microseconds
+            if isinstance(result, Measured):
+                times |= {("", "low"): result.low, ("", "high"): result.high}
             chosen = result
     if chosen is None:
         raise UsageError("no profile to run")
@@ -105,7 +112,7 @@ def measure(
         speedup_vs_rowwise=_ratio(rowwise, us),
         data_ok=right,
         product_error=product_error(workload, made, output) if check_product else None,
-        dropped_pushes=chosen.counts.dropped_pushes,
+        dropped_pushes=chosen.counts.dropped_pushes if simulated else None,
         way=None if way is None else way_text(way),
         us_skip_written=times.get(("written", setup.profile)),
         us_skip_walked=times.get(("walked", setup.profile)),
@@ -153,13 +160,14 @@ def baselines(setup: Setup, weights: NDArray[np.uint8]) -> Baselines:
         "", "", weights, np.ones(rows, np.float16), "fp16", np.ones(rows, np.bool_)
     )
     output = np.empty(weights.size + 65536, np.uint8)
+    simulated = setup.on is None or setup.on.simulated
 
     def time(phase: str, firmware: str | Firmware | None) -> float:
         made = plan(setup, everything, phase)
-        return execute(setup, everything, made, setup.profile, output, firmware).microseconds
+        return perform(setup, everything, made, setup.profile, output, firmware).microseconds
 
     return Baselines(
         dense=time("dense", None),
         rowwise_stock=time("phase1", "stock"),
-        rowwise_native=time("phase1", None),
+        rowwise_native=time("phase1", None) if simulated else float("nan"),
     )

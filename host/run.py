@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aie2.devices import Device
+from aie2.devices import Device as DeviceFacts
 from aie2.devices import device as device_named
 from firmware_sim import PROFILES
 from firmware_sim.calibration import costs
 from host.cases import AUTO, L2_OFFSET, PHASES, Setup, prepare, request_for
+from host.device import Device
 from host.errors import UsageError
 from host.measure import Baselines, Case, baselines, measure
+from host.on_device import OnDevice
 from host.report import Report
 from host.workload import CAPTURED, Workload, captured, masked, matrix_shape, random_weights
 from sparsity import masks, shapes
@@ -34,7 +36,8 @@ ACTIVATION_BYTES = 2
 class Options:
     """What was asked for on the command line; None where a default depends on the rest."""
 
-    device: str = "npu1"
+    device: str | None = None
+    """npu1 if nothing is said, or what the NPU is."""
     model: str | None = None
     rows: int | None = None
     row_bytes: int | None = None
@@ -54,6 +57,11 @@ class Options:
     addressing: str = "patch"
     max_gap: int = 0
     sweep: bool = True
+    backend: str = "sim"
+
+
+NPU_PHASES = ("dense", "phase0", "host")
+"""Modes that stock firmware runs."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +82,22 @@ class Job:
         return 1 + len(self.phases) * (1 + len(self.sweep))
 
 
-def job(options: Options) -> Job:
+def job(options: Options, opened: Device | None = None) -> Job:
     """Everything that can be wrong with the options is found here, the cheap things first.
+
+    Args:
+        options: What was asked for.
+        opened: The device to run on; None: cases are simulated directly.
 
     Raises:
         UsageError: an unknown name, a number out of range, or options that do not go together.
         Aie2Error, DesignError, PlanError, SparsityError: what those packages refuse.
     """
-    phases, profile, device = _phases(options), _profile(options), device_named(options.device)
+    on_npu = opened is not None and opened.backend == "xrt"
+    phases, profile = _phases(options, on_npu=on_npu), _profile(options)
+    device = device_named(options.device or "npu1") if opened is None else opened.facts
+    if on_npu and options.addressing == "absolute":
+        raise UsageError("--addressing absolute is for the simulator: give patch or iteration")
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed} is negative: give 0 or more")
     if options.clock_mhz is not None and not CLOCK_MHZ[0] <= options.clock_mhz <= CLOCK_MHZ[1]:
@@ -102,6 +118,8 @@ def job(options: Options) -> Job:
         max_gap=options.max_gap,
     )
     _check_room(device, rows)
+    if opened is not None:
+        setup = replace(setup, on=OnDevice(opened, setup.shipped.read()))
     workload = workload_of(options)
     if "phase2" in phases:
         request_for(workload)  # refuses what its fields cannot hold
@@ -109,13 +127,18 @@ def job(options: Options) -> Job:
     return Job(setup, workload, phases, options.profile, options.seed, sweep)
 
 
-def _phases(options: Options) -> tuple[str, ...]:
+def _phases(options: Options, *, on_npu: bool = False) -> tuple[str, ...]:
     if options.phase == "all":
-        return PHASES
+        return NPU_PHASES if on_npu else PHASES
     names = tuple(dict.fromkeys(name.strip() for name in options.phase.split(",")))
     for name in names:
         if name not in (*PHASES, AUTO):
             raise UsageError(f"--phase {name!r} is not one of {', '.join(PHASES)}, {AUTO}, all")
+        if on_npu and name in PHASES and name not in NPU_PHASES:
+            raise UsageError(
+                f"--phase {name} needs firmware that no NPU has: give {', '.join(NPU_PHASES)} or "
+                f"{AUTO}, or --backend sim"
+            )
     return names
 
 
@@ -125,7 +148,7 @@ def _profile(options: Options) -> str:
     return "central" if options.profile == "band" else options.profile
 
 
-def _check_room(device: Device, rows: int) -> None:
+def _check_room(device: DeviceFacts, rows: int) -> None:
     """Refuse a vector that does not fit into the memtile where the layer before leaves it."""
     most = (device.memtile_bytes - L2_OFFSET) // ACTIVATION_BYTES
     if rows > most:
@@ -189,7 +212,9 @@ def run(work: Job, advance: Callable[[], None] = lambda: None) -> Report:
         random = masked(workload.weights, workload.model, "random", sparsity, work.seed)
         sweep += _measure(work, random, base, advance, check_product=False)
     known = costs(setup.device.name, setup.profile, setup.clock)
+    on_npu = setup.on is not None and not setup.on.simulated
     return Report(
+        backend="xrt" if on_npu else "sim",
         device=setup.device.name,
         clock_mhz=setup.clock,
         model=workload.model,

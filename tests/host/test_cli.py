@@ -23,6 +23,7 @@ GOLDEN = Path(__file__).parents[1] / "data/golden/gather_pairs_c1_npu1"
 INSTS = GOLDEN / "insts.bin"
 
 TOP = {
+    "backend": str,
     "device": str,
     "clock_mhz": float,
     "model": str,
@@ -286,7 +287,7 @@ def test_wrong_data_is_written_down_and_has_a_status_of_its_own(monkeypatch):
 
 @pytest.mark.parametrize("mistake", [ValueError("ours"), KeyError("ours"), RuntimeError("ours")])
 def test_a_mistake_of_ours_is_not_passed_off_as_the_users(monkeypatch, mistake):
-    def broken(options):
+    def broken(*_):
         raise mistake
 
     monkeypatch.setattr("host.run.job", broken)
@@ -295,7 +296,7 @@ def test_a_mistake_of_ours_is_not_passed_off_as_the_users(monkeypatch, mistake):
 
 
 def test_too_little_memory_is_said_in_a_sentence(monkeypatch):
-    def hungry(options):
+    def hungry(*_):
         return np.empty(1 << 60, np.uint8)
 
     monkeypatch.setattr("host.run.job", hungry)

@@ -2,6 +2,7 @@
 """One Device: runs, buffers, repeats and lists, on the simulator through pyxrt's interface."""
 
 import gc
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,17 +22,25 @@ from host.device import (
 )
 from host.device.checks import reaches
 from iron_designs.compiler import designs
-from iron_designs.compiler.build import compile_design
+from iron_designs.compiler.build import Compiled, compile_design
 from iron_designs.compiler.sequence import assemble
 from iron_designs.runtime_sequence import RuntimeSequence, single, strided
 
 WORDS = 4096
 
 
+class Copy(NamedTuple):
+    xclbin: bytes
+    insts: bytes
+    compiled: Compiled
+
+
 def copy(device="npu1", columns=1, lane_bytes=4 * WORDS):
     shape = designs.Shape(DEVICES[device], columns)
     design = designs.passthrough(shape, lane_bytes)
-    return compile_design(design.dataflow, design.sequence)
+    made = compile_design(design.dataflow, design.sequence)
+    assert made.insts is not None
+    return Copy(made.xclbin, made.insts, made)
 
 
 @pytest.fixture
@@ -130,6 +139,7 @@ def test_a_stream_per_token_keeps_its_instruction_buffer(opened):
         stream.run(words.size, source, target, check=True)
         assert np.array_equal(target.array[:moved], source.array[:moved])
         assert not target.array[moved:].any()
+        assert design._loaded is not None
         held = held or design._loaded.instructions
         assert design._loaded.instructions is held
 
@@ -193,7 +203,7 @@ def test_a_failed_runlist_is_one_error_and_the_next_works():
 
 def test_streams_for_other_devices_and_columns_are_refused(opened):
     made, strix, wide = copy(), copy("npu2"), copy(columns=2, lane_bytes=4 * WORDS)
-    assert made.pdi == strix.pdi  # only the stream's header tells them apart
+    assert made.compiled.pdi == strix.compiled.pdi  # only the stream's header tells them apart
     design, pair = opened.load(made.xclbin), buffers(opened, 2 * WORDS)
     with pytest.raises(StreamMismatch, match="is for npu2, and this is npu1"):
         design.run(strix.insts, *pair)
@@ -239,7 +249,7 @@ def test_reaches_count_every_step_of_a_bd():
         single("up_0_0", strided(1, 0, (5, 3), (16, 1))),
     )
     words = np.frombuffer(
-        assemble(sequence, made.objects.shim_channels, DEVICES["npu1"], 1), np.uint32
+        assemble(sequence, made.compiled.objects.shim_channels, DEVICES["npu1"], 1), np.uint32
     )
     assert reaches(words) == [4 * (101 + 2 * 5000 + 1000 + 3 * 64 + 7), 4 * (1 + 4 * 3 + 15)]
 
