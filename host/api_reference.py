@@ -26,6 +26,7 @@ MODULES = (
     *("iron_designs.compiler.build", "iron_designs.compiler.mlir"),
     *("iron_designs.compiler.mlir_reader", "iron_designs.shipped"),
     *("firmware_sim", "firmware_sim.calibration", "firmware_sim.cores"),
+    *("firmware_sim.pyxrt.simulation", "host.device", "host.device.checks"),
 )
 """Modules that other programs may import, in the order of the data."""
 
