@@ -121,6 +121,8 @@ class Dataflow:
             self._check_tile(tile)
         for fifo in self.fifos:
             _check_fifo(fifo)
+            if self.link_of(fifo.name) is None:
+                _check_shared_memory(fifo)
         names = [fifo.name for fifo in self.fifos]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
@@ -197,7 +199,6 @@ def _check_fifo(fifo: Fifo) -> None:
     if fifo.repeat is not None and fifo.repeat < 1:
         raise DesignError(f"fifo {fifo.name!r} repeats {fifo.repeat} times: give 1 or more")
     _check_shim_ends(fifo)
-    _check_shared_memory(fifo)
 
 
 def _check_shim_ends(fifo: Fifo) -> None:
@@ -216,7 +217,9 @@ def _check_shim_ends(fifo: Fifo) -> None:
 
 
 def _check_shared_memory(fifo: Fifo) -> None:
-    """Neighbours of a kind share memory; objects between them would need no DMA at all."""
+    """Neighbours of a kind share memory; plain objects between two need no DMA at all."""
+    if len(fifo.consumers) > 1 or fifo.to_stream or any(fifo.from_stream) or fifo.repeat:
+        return
     tile = fifo.producer
     for other in fifo.consumers:
         apart = abs(tile.column - other.column) + abs(tile.row - other.row)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A compiler for data movement that needs no toolchain: a `Dataflow` to an xclbin.
 
-* `objects`: fifos to buffers, locks, DMA channels and circuit flows; `memory` places the buffers.
+* `objects`: fifos to buffers, locks, DMA channels and circuit flows (`parts`); `memory` places the
+  buffers.
 * `routes`: a path through the stream switches for every flow.
-* `configuration`: all of that as register writes in aiecc's order (CDO).
+* `configuration` and `switches`: all of that as register writes in aiecc's order (CDO).
 * `sequence`: what the host asks of the shim DMAs, as an instruction stream (TXN).
 * `container`: PDI and xclbin around it; `mlir` prints the same design for aiecc.
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from aie2 import cdo, pdi, xclbin
 from aie2.xclbin import LEAST_HOST_BUFFERS, MOST_HOST_BUFFERS
 from iron_designs.compiler import configuration, memory, objects, routes
-from iron_designs.compiler.configuration import Block, Op, Routes
-from iron_designs.compiler.objects import Buffer, Objects
+from iron_designs.compiler.parts import Buffer, Objects
 from iron_designs.compiler.sequence import assemble
+from iron_designs.compiler.switches import Routes
+from iron_designs.compiler.writes import Block, Op
 from iron_designs.dataflow import Dataflow
 from iron_designs.errors import DesignError
 from iron_designs.runtime_sequence import RuntimeSequence

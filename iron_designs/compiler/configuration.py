@@ -9,67 +9,27 @@ AIEAssignBufferDescriptorIDs.cpp (BD ids), and the golden CDO files, which these
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from aie2.registers import (
     DMA,
+    LOCK_VALUE,
     LOCKS,
-    SHIM_DEMUX,
-    SHIM_DEMUX_ADDRESS,
-    SHIM_MUX,
-    SHIM_MUX_ADDRESS,
-    SWITCH_MASTER,
-    SWITCH_SLAVE,
-    SWITCH_SLOT,
-    SWITCHES,
-    Direction,
     Layout,
-    SwitchMap,
 )
 from aie2.tiles import (
     EAST_MEMORY_OFFSET,
     MEMTILE_OWN_LOCK,
     OWN_MEMORY_OFFSET,
     TileKind,
-    address,
 )
-from iron_designs.compiler import ports
-from iron_designs.compiler.objects import Bd, Buffer, Channel, Endpoint, Flow, Lock, Objects
-from iron_designs.compiler.ports import Port
-from iron_designs.compiler.routes import Connection
+from iron_designs.compiler.parts import Bd, Buffer, Channel, Lock, Objects
+from iron_designs.compiler.switches import Routes, muxes, switches
+from iron_designs.compiler.writes import Block, Op, Write, at
 from iron_designs.dataflow import Dataflow, Tile
 from iron_designs.errors import DesignError
 
-SHIM_SOUTH = {Direction.MM2S: (3, 7), Direction.S2MM: (2, 3)}
-"""South port of a shim's switch behind which each DMA channel lies."""
-
-TOKEN_ROUTE = (5, 3, 15)
-"""Arbiter, msel and packet id of the route that takes a shim's task-complete tokens south
-(AIEGenerateColumnControlOverlay.cpp)."""
-
 START_MASK, START = 0, 1
 """Write with which aie-rt enables a channel that has no enable bit: it changes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A 32-bit write, or under a mask."""
-
-    address: int
-    value: int
-    mask: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Consecutive words."""
-
-    address: int
-    words: tuple[int, ...]
-
-
-Op = Write | Block
-Routes = dict[Endpoint, list[Connection]]
 
 
 def configure(
@@ -83,18 +43,19 @@ def configure(
     return [
         *(_lock(lock) for lock in objects.locks),
         *_dmas(objects.channels, addresses),
-        *_switches(design, objects.flows, routes),
-        *_muxes(objects.flows),
+        *switches(design, objects.flows, routes),
+        *muxes(objects.flows),
     ]
 
 
 def _lock(lock: Lock) -> Write:
-    where = LOCKS[lock.tile.kind]
-    return Write(_address(lock.tile, where.base + where.stride * lock.id), lock.init)
-
-
-def _address(tile: Tile, offset: int) -> int:
-    return address(tile.column, tile.row, offset)
+    where, most = LOCKS[lock.tile.kind], LOCK_VALUE.field("value").max
+    if lock.init > most:
+        raise DesignError(
+            f"lock {lock.name!r} would start at {lock.init}, and locks count to {most}: hold fewer "
+            "objects or repeat them less often"
+        )
+    return Write(at(lock.tile, where.base + where.stride * lock.id), lock.init)
 
 
 def _dmas(channels: Sequence[Channel], addresses: dict[Buffer, int]) -> Iterator[Op]:
@@ -173,7 +134,7 @@ def _bd(channel: Channel, turn: int, ids: list[int], addresses: dict[Buffer, int
                 f"{entry.max}: split the object or its transform"
             )
     words = tuple(dma.bd.encode(**fields).tolist())
-    return Block(_address(channel.tile, dma.bd_address(ids[turn])), words)
+    return Block(at(channel.tile, dma.bd_address(ids[turn])), words)
 
 
 def _seen_at(tile: Tile, buffer: Buffer, addresses: dict[Buffer, int]) -> int:
@@ -185,7 +146,15 @@ def _seen_at(tile: Tile, buffer: Buffer, addresses: dict[Buffer, int]) -> int:
 
 
 def _transform(bd: Bd, channel: Channel, layout: Layout) -> dict[str, int]:
-    """Fields of an n-d transform, which is given outermost first; a stride of 0 counts as 1."""
+    """Fields of an n-d transform, which is given outermost first."""
+    if any(dim.size < 1 or dim.stride < 1 for dim in bd.dims):
+        raise DesignError(f"a transform at {channel.tile} has a size or stride below 1: give 1")
+    end = bd.offset + sum((dim.size - 1) * dim.stride for dim in bd.dims)
+    if end >= bd.buffer.words:
+        raise DesignError(
+            f"a transform at {channel.tile} reaches word {end} of {bd.buffer.name!r}, which has "
+            f"{bd.buffer.words}: make its sizes or strides smaller"
+        )
     known = {field.name for field in layout.fields}
     fields: dict[str, int] = {}
     for level, dim in enumerate(reversed(bd.dims)):
@@ -193,7 +162,7 @@ def _transform(bd: Bd, channel: Channel, layout: Layout) -> dict[str, int]:
             raise DesignError(
                 f"a transform at {channel.tile} has {len(bd.dims)} dimensions: its BDs have {level}"
             )
-        fields[f"d{level}_stepsize"] = max(dim.stride, 1) - 1
+        fields[f"d{level}_stepsize"] = dim.stride - 1
         if f"d{level}_wrap" in known:
             fields[f"d{level}_wrap"] = dim.size
     return fields
@@ -202,111 +171,6 @@ def _transform(bd: Bd, channel: Channel, layout: Layout) -> dict[str, int]:
 def _start(channel: Channel, bd_id: int) -> Iterator[Write]:
     dma = DMA[channel.tile.kind]
     queue = dma.queue_address(channel.direction, channel.index)
-    yield Write(_address(channel.tile, queue), bd_id)
+    yield Write(at(channel.tile, queue), bd_id)
     control = dma.ctrl(channel.direction, channel.index)
-    yield Write(_address(channel.tile, control), START, START_MASK)
-
-
-def _switches(design: Dataflow, flows: Sequence[Flow], routes: Routes) -> Iterator[Write]:
-    """Circuits tile by tile as flows first come through, each shim with its token route."""
-    boxes: dict[Tile, list[tuple[Port, Port]]] = {
-        tile: [] for tile in design.tiles if tile.kind is TileKind.SHIM and _is_idle(tile, routes)
-    }
-    for source in dict.fromkeys(flow.source for flow in flows):
-        for connection in routes[source]:
-            joined = _behind_mux(connection, source)
-            boxes.setdefault(connection.tile, []).append(joined)
-    shims = {tile for tile in design.tiles if tile.kind is TileKind.SHIM}
-    for tile, joined in boxes.items():
-        switch = SWITCHES[tile.kind]
-        for slave, master in joined:
-            yield from _circuit(tile, switch, slave, master)
-        if tile in shims:
-            yield from _token_route(tile, switch)
-
-
-def _is_idle(tile: Tile, routes: Routes) -> bool:
-    """Whether no stream comes through a tile's switch: then its box stands first of all."""
-    return all(c.tile != tile for connections in routes.values() for c in connections)
-
-
-def _behind_mux(connection: Connection, source: Endpoint) -> tuple[Port, Port]:
-    """The switch ports for a connection whose DMA ports are a shim's, behind its mux."""
-    slave, master = connection.source, connection.destination
-    if connection.tile.kind is TileKind.SHIM:
-        if connection.tile == source.tile:
-            slave = Port(ports.SOUTH, SHIM_SOUTH[Direction.MM2S][source.channel])
-        if master.bundle == ports.DMA:
-            master = Port(ports.SOUTH, SHIM_SOUTH[Direction.S2MM][master.channel])
-    return slave, master
-
-
-_GROUPS = {
-    ports.CORE: "core",
-    ports.DMA: "dma",
-    ports.FIFO: "fifo",
-    ports.SOUTH: "south",
-    ports.WEST: "west",
-    ports.NORTH: "north",
-    ports.EAST: "east",
-    ports.CONTROL: "ctrl",
-}
-"""Our register tables' names of the bundles."""
-
-
-def _index(groups: tuple[tuple[str, int, int], ...], port: Port) -> int:
-    first = {name: first for name, first, _ in groups}
-    return first[_GROUPS[port.bundle]] + port.channel
-
-
-def _circuit(tile: Tile, switch: SwitchMap, slave: Port, master: Port) -> Iterator[Write]:
-    incoming, outgoing = _index(switch.slaves, slave), _index(switch.masters, master)
-    yield Write(
-        _address(tile, switch.master_base + switch.port_stride * outgoing),
-        SWITCH_MASTER.field("enable").place(1) | SWITCH_MASTER.field("config").place(incoming),
-    )
-    yield Write(
-        _address(tile, switch.slave_base + switch.port_stride * incoming),
-        SWITCH_SLAVE.field("enable").place(1),
-    )
-
-
-def _token_route(tile: Tile, switch: SwitchMap) -> Iterator[Write]:
-    """Task-complete tokens leave a shim's controller port for south 0, by packet."""
-    arbiter, msel, packet = TOKEN_ROUTE
-    incoming = _index(switch.slaves, Port(ports.CONTROL, 0))
-    outgoing = _index(switch.masters, Port(ports.SOUTH, 0))
-    master = SWITCH_MASTER.encode(enable=1, packet_enable=1, config=arbiter | 1 << msel << 3)
-    slave = SWITCH_SLAVE.encode(enable=1, packet_enable=1)
-    slot = SWITCH_SLOT.encode(id=packet, mask=0x1F, enable=1, msel=msel, arbiter=arbiter)
-    for offset, words in (
-        (switch.master_base + switch.port_stride * outgoing, master),
-        (switch.slave_base + switch.port_stride * incoming, slave),
-        (switch.slot_base + switch.slot_port_stride * incoming, slot),
-    ):
-        yield Write(_address(tile, offset), int(words[0]))
-
-
-def _muxes(flows: Sequence[Flow]) -> Iterator[Write]:
-    """Shim by shim as flows first touch its mux, in each as the flows come."""
-    boxes: dict[Tile, dict[Write, None]] = {}
-    senders = {
-        flow.source: [f.destination for f in flows if f.source == flow.source] for flow in flows
-    }
-    for source, destinations in senders.items():
-        ends = [(source, Direction.MM2S)] if source.tile.kind is TileKind.SHIM else []
-        ends += [(end, Direction.S2MM) for end in destinations if end.tile.kind is TileKind.SHIM]
-        for end, direction in sorted(ends, key=lambda each: each[0].tile):
-            boxes.setdefault(end.tile, {})[_mux(end, direction)] = None
-    for writes in boxes.values():
-        yield from writes
-
-
-def _mux(end: Endpoint, direction: Direction) -> Write:
-    """Join a shim DMA channel to its south port."""
-    sends = direction is Direction.MM2S
-    offset = SHIM_MUX_ADDRESS if sends else SHIM_DEMUX_ADDRESS
-    layout = SHIM_MUX if sends else SHIM_DEMUX
-    field = layout.field(f"south{SHIM_SOUTH[direction][end.channel]}")
-    mask = field.mask << field.shift
-    return Write(_address(end.tile, offset), field.place(1), mask)
+    yield Write(at(channel.tile, control), START, START_MASK)

@@ -15,70 +15,12 @@ from aie2.devices import Device
 from aie2.fields import WORD_BYTES
 from aie2.registers import DMA, LOCKS, Direction
 from aie2.tiles import TileKind
+from iron_designs.compiler.parts import Bd, Buffer, Channel, Endpoint, Flow, Lock, Objects
 from iron_designs.dataflow import Dataflow, Dims, Fifo, Link, Tile
 from iron_designs.errors import DesignError
 
 ADJACENT_CHANNELS = 4
 """Memtile channels 0 to 3 reach the neighbours' memory (AIETargetModel.h)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Buffer:
-    """Memory of one object."""
-
-    name: str
-    tile: Tile
-    words: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lock:
-    """A lock with its value at the start."""
-
-    name: str
-    tile: Tile
-    id: int
-    init: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bd:
-    """One BD of a channel's loop: `words` of `buffer` from `offset` between two locks."""
-
-    buffer: Buffer
-    offset: int
-    words: int
-    dims: Dims
-    acquire: Lock
-    acquire_count: int
-    release: Lock
-    release_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A DMA channel that runs its BDs round and round."""
-
-    tile: Tile
-    direction: Direction
-    index: int
-    bds: tuple[Bd, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A DMA channel as a flow sees it."""
-
-    tile: Tile
-    channel: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A stream from a sending channel to a receiving one."""
-
-    source: Endpoint
-    destination: Endpoint
 
 
 @dataclass(eq=False, slots=True)
@@ -117,20 +59,6 @@ class End:
         return self.fifo.received_as(self.consumer)
 
 
-@dataclass(frozen=True)
-class Objects:
-    """A design as DMA programs and flows."""
-
-    buffers: tuple[Buffer, ...]
-    locks: tuple[Lock, ...]
-    """In the order in which they are set at the start."""
-    channels: tuple[Channel, ...]
-    """Tile by tile in the order in which tiles came to have a DMA program."""
-    flows: tuple[Flow, ...]
-    shim_channels: dict[str, tuple[Tile, Direction, int]]
-    """Shim DMA channel of each fifo that begins or ends there."""
-
-
 def lower(design: Dataflow) -> Objects:
     """DMA programs and flows of a design.
 
@@ -150,8 +78,10 @@ class _Lowering:
         """(producer, consumers) of each fifo."""
         self.owners: dict[Link, End] = {}
         """The end of each link whose buffers and locks all its fifos use."""
-        self.groups: list[tuple[list[Buffer], list[Lock]]] = []
-        """Buffers and locks of each end, in the order in which they were made."""
+        self.listed: list[Tile | Buffer | Lock] = [(design.extra_tiles or design.tiles)[-1]]
+        """The last tile to be declared and what stands below it: each end's objects directly."""
+        self.at = 1
+        """Where the next object is listed."""
         self.used_locks: dict[Tile, int] = {}
         self.used_bytes: dict[Tile, int] = {}
         self.used_channels: dict[tuple[Tile, Direction], set[int]] = {}
@@ -170,8 +100,8 @@ class _Lowering:
                     programs.setdefault(end.tile, []).append(self._program(end))
         cores_first = sorted(programs, key=lambda tile: tile.kind is not TileKind.CORE)
         return Objects(
-            buffers=tuple(b for buffers, _ in reversed(self.groups) for b in buffers),
-            locks=tuple(lock for _, locks in reversed(self.groups) for lock in locks),
+            buffers=tuple(one for one in self.listed if isinstance(one, Buffer)),
+            locks=tuple(one for one in self.listed if isinstance(one, Lock)),
             channels=tuple(channel for tile in cores_first for channel in programs[tile]),
             flows=tuple(self._flows()),
             shim_channels=dict(self._shim_channels()),
@@ -181,6 +111,7 @@ class _Lowering:
         """Buffers and locks of an end, unless another end of its link has them for all."""
         if end.link is not None and (end.link in self.owners or not self._owns(end, end.link)):
             return
+        self.at = 1 + max(n for n, one in enumerate(self.listed) if isinstance(one, Tile))
         if end.tile.kind is not TileKind.SHIM:
             end.buffers = [self._buffer(end, index) for index in range(end.depth)]
         parts, repeat = 1, end.fifo.repeat if end.consumer is None else None
@@ -189,7 +120,7 @@ class _Lowering:
             repeat = self._link_repeat(end.link) or repeat
             self.owners[end.link] = end
         end.locks = self._locks(end, parts, repeat or 1)
-        self.groups.append((end.buffers, end.locks))
+        self.listed[self.at : self.at] = end.locks
 
     def _owns(self, end: End, link: Link) -> bool:
         """Whether the link's objects are this end's: the larger ones, the input's if equal."""
@@ -205,8 +136,13 @@ class _Lowering:
         return next(end for end in self.split[source][1] if end.link is link)
 
     def _link_repeat(self, link: Link) -> int | None:
-        repeats = (self.design.by_name[name].repeat for name in link.destinations)
-        return next((repeat for repeat in repeats if repeat is not None), None)
+        repeats = {self.design.by_name[name].repeat for name in link.destinations}
+        if len(repeats) > 1:
+            raise DesignError(
+                f"fifos {', '.join(link.destinations)} share objects and repeat them unequally "
+                "often: give all of them the same repeat"
+            )
+        return repeats.pop()
 
     def _buffer(self, end: End, index: int) -> Buffer:
         """Memory for one object; a full memtile's next buffer goes to a neighbour's memory."""
@@ -218,7 +154,10 @@ class _Lowering:
                     tile = other
                     break
         self.used_bytes[tile] = self._used(tile) + size
-        return Buffer(f"{end.name}_buff_{index}", tile, end.fifo.words)
+        buffer = Buffer(f"{end.name}_buff_{index}", tile, end.fifo.words)
+        self.listed.insert(self.at, buffer)
+        self.at += 1
+        return buffer
 
     def _used(self, tile: Tile) -> int:
         return self.used_bytes.get(tile, 0)
@@ -226,8 +165,20 @@ class _Lowering:
     def _neighbours(self, tile: Tile) -> list[Tile]:
         columns = (tile.column - 1, tile.column + 1)
         found = [Tile(c, tile.row) for c in columns if 0 <= c < self.design.columns]
-        self.tiles.update(dict.fromkeys(found))
+        for other in found:
+            if other not in self.tiles:
+                self._declare(other, tile)
         return found
+
+    def _declare(self, tile: Tile, after: Tile) -> None:
+        """A tile that nothing has named stands below the one that needs it and its buffers."""
+        self.tiles[tile] = None
+        if after in self.listed:
+            at = self.listed.index(after) + 1
+            while at < len(self.listed) and isinstance(self.listed[at], Buffer):
+                at += 1
+            self.listed.insert(at, tile)
+            self.at += at == self.at
 
     def _locks(self, end: End, parts: int, repeat: int) -> list[Lock]:
         """A pair per part: how many objects may be written, and how many may be read."""
@@ -285,12 +236,11 @@ class _Lowering:
         parts = self._parts(end, owner)
         repeat = (end.fifo.repeat or 1) if end.consumer is None else 1
         count = 1
-        if link is not None and end.consumer is not None and end.fifo.name == link.sources[0]:
+        if link is not None and end.consumer is not None:
             count = self._link_repeat(link) or 1
-        objects = end.depth if end.tile.kind is TileKind.CORE else owner.depth
         return [
             self._bd(end, owner, buffer, *parts[turn % len(parts)], count)
-            for buffer in owner.buffers[:objects]
+            for buffer in owner.buffers
             for turn in range(repeat * len(parts))
         ]
 

@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from aie2.tiles import TileKind, kind
-from iron_designs.compiler.objects import Endpoint, Flow
+from iron_designs.compiler.parts import Endpoint, Flow
 from iron_designs.compiler.ports import (
     BUNDLES,
     DMA,
@@ -69,7 +69,7 @@ def route(flows: Sequence[Flow], columns: int) -> dict[Endpoint, list[Connection
     """Switch connections of every source, from its farthest destination back to it, tile by tile.
 
     Raises:
-        DesignError: the switches cannot carry all flows.
+        DesignError: the switches cannot carry all flows, or one of them at all.
     """
     graph = _graph(columns)
     wanted: dict[Endpoint, list[int]] = {}
@@ -86,6 +86,8 @@ def route(flows: Sequence[Flow], columns: int) -> dict[Endpoint, list[Connection
         }
         over = taken > 1
         if not over.any():
+            for source, pairs in paths.items():
+                _check_turns(source, pairs)
             return {source: _connections(pairs) for source, pairs in paths.items()}
         crowded += over
     raise DesignError(
@@ -108,10 +110,13 @@ def _tree(
     targets: list[int],
 ) -> list[tuple[int, int]]:
     """(from, to) nodes of the paths from one source, each traced back from its target."""
-    edges = _search(graph.starts, graph.targets, cost, source, np.array(targets, np.int64))
+    others = np.array([node for node in targets if node != source], np.int64)
+    edges = _search(graph.starts, graph.targets, cost, source, others)
     reached = {source}
     pairs: list[tuple[int, int]] = []
     for node in targets:
+        if node == source:
+            pairs.append((source, source))
         while node not in reached:
             edge = int(edges[node])
             if edge < 0:
@@ -124,6 +129,19 @@ def _tree(
             pairs.append((before, node))
             node = before
     return pairs
+
+
+def _check_turns(source: Endpoint, pairs: Iterable[tuple[int, int]]) -> None:
+    """A port is one node for both ways; in truth what goes out of a tile does not go on in it."""
+    steps = [(before, node) for before, node in pairs if before != node]
+    inside = {node for before, node in steps if before // PORTS == node // PORTS}
+    for before, node in steps:
+        crosses = before // PORTS != node // PORTS
+        if (before in inside) != crosses:
+            raise DesignError(
+                f"the stream from DMA channel {source.channel} of {source.tile} would have to "
+                f"turn within {_tile(before)}, whose switch cannot: end the fifo at another tile"
+            )
 
 
 def _connections(pairs: Iterable[tuple[int, int]]) -> list[Connection]:
@@ -147,7 +165,8 @@ def _search(  # pragma: no cover (compiled)
     """Edge by which every node is reached most cheaply, -1 where it has not been needed.
 
     It stops when every wanted node has left the heap: nothing that leads to them changes then.
-    A node's place in the heap is not mended when it gets cheaper, as in the original.
+    A node's place in the heap is not mended when it gets cheaper, and a source that an edge joins
+    to itself goes in twice, as in the original.
     """
     count = starts.size - 1
     distance = np.full(count, np.inf)
@@ -184,7 +203,7 @@ def _search(  # pragma: no cover (compiled)
                 distance[target] = distance[node] + cost[edge]
                 reached_by[target] = edge
             if color[target] == 0:
-                color[target] = 1 if closer else 0  # the source on its own edge: in there again
+                color[target] = 1
                 at = size
                 size += 1
                 while at and distance[target] < distance[heap[(at - 1) // 4]]:

@@ -9,6 +9,8 @@ too early is for `sparsebd check` to say.
 
 from __future__ import annotations
 
+from math import prod
+
 from aie2 import txn
 from aie2.devices import Device
 from aie2.fields import WORD_BYTES
@@ -167,6 +169,12 @@ class _Writer:
             raise DesignError(
                 f"a BD uses host buffer {bd.arg}, and the sequence has {len(arguments)}"
             )
+        moved = prod(dim.size for dim in bd.dims[1:])
+        if bd.words != moved:
+            raise DesignError(
+                f"a BD on {tile} moves {bd.words} words, and its sizes come to {moved}: give both "
+                "the same"
+            )
         offset = bd.offset * WORD_BYTES
         try:
             words = SHIM_BD.encode(
@@ -196,7 +204,8 @@ def _steps(bd: ShimBd) -> dict[str, int]:
         fields["iteration_wrap"] = iteration.size - 1
         fields["iteration_stepsize"] = iteration.stride - 1
     if not bd.is_linear:
-        fields["d0_wrap"], fields["d0_stepsize"] = d0.size, d0.stride - 1
+        fields["d0_wrap"] = d0.size
+        fields["d0_stepsize"] = (max(d0.stride, 1) if d0.size == 1 else d0.stride) - 1
         fields["d1_wrap"] = d1.size
         if d1.size > 1:
             fields["d1_stepsize"] = d1.stride - 1
