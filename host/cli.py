@@ -25,6 +25,7 @@ from firmware_sim.errors import SimulationError
 from host import accuracy, sweeps
 from host import run as runner
 from host import seed as seeds
+from host.calibrate.command import calibrate_command
 from host.check_command import check
 from host.compile_command import compile_command
 from host.device import Device, open_device
@@ -242,6 +243,7 @@ app.command()(plan)
 app.command()(permute)
 app.command("compile")(compile_command)
 app.command()(doctor)
+app.command("calibrate")(calibrate_command)
 
 
 def _print(text: str) -> None:

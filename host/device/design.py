@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2 import xclbin
+from aie2.devices import Device as DeviceFacts
 from aie2.fields import WORD_BYTES
 from firmware_sim.result import Result
 from host.device import checks
@@ -70,6 +71,7 @@ class Design:
         """Buffers that a run can have."""
         self._backend = backend
         self._kernel_name = kernel
+        _check_start(self.container, backend.facts)
         self._registered = self._register(source)
         self._loaded: _Loaded | None = None
         self._closed = False
@@ -341,6 +343,17 @@ class Stream:
         design._instruct(loaded, words)
         run = design._arguments(loaded, buffers, words.size)
         return design._repeat(loaded, run, buffers, timeout, 1, 0)
+
+
+def _check_start(container: xclbin.Xclbin, device: DeviceFacts) -> None:
+    """Refuse a partition that begins nowhere on the device."""
+    width, starts = container.partition.column_width, container.partition.start_columns
+    physical = device.first_physical_column + device.columns
+    if starts and not any(start + width <= physical for start in starts):
+        raise PartitionMisfit(
+            f"{width} columns that begin at one of {list(starts)} do not fit the {physical} of "
+            f"{device.name}"
+        )
 
 
 def _run(

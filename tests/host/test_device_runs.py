@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from aie2 import txn
+from aie2 import txn, xclbin
 from aie2.devices import DEVICES
 from firmware_sim import simulate
 from host.device import (
@@ -274,8 +274,22 @@ def test_a_design_that_does_not_fit_is_refused(opened):
     with pytest.raises(BadArguments, match="no kernel 'OTHER': it has MLIR_AIE"):
         opened.load(made.xclbin, kernel="OTHER")
     wide = copy("npu2", columns=8)
-    with pytest.raises(PartitionMisfit, match="no context for 8 columns"):
+    with pytest.raises(PartitionMisfit, match=r"8 columns .* do not fit the 5 of npu1"):
         opened.load(wide.xclbin)
+    elsewhere = xclbin.build(made.compiled.pdi, column_width=1, start_columns=(7,))
+    with pytest.raises(PartitionMisfit, match=r"begin at one of \[7\]"):
+        opened.load(elsewhere)
+
+
+def test_contexts_are_given_back(opened):
+    made = copy()
+    for _ in range(20):  # a Phoenix has six
+        opened.load(made.xclbin).close()
+    kept = [opened.load(made.xclbin) for _ in range(6)]
+    with pytest.raises(PartitionMisfit, match="close what else uses the NPU"):
+        opened.load(made.xclbin)
+    kept.pop().close()
+    opened.load(made.xclbin)
 
 
 def test_buffers_hold_numbers(opened):
