@@ -38,6 +38,7 @@ from host.plan_command import plan
 from host.progress import progress
 from host.report import plot, show
 from host.sim_command import sim
+from host.sparsity_app import sparsity
 from iron_designs.errors import DesignError
 from sparsity.errors import SparsityError
 from sparsity.masks import read_vector
@@ -243,6 +244,7 @@ app.command()(plan)
 app.command()(permute)
 app.command("compile")(compile_command)
 app.command()(doctor)
+app.add_typer(sparsity, name="sparsity")
 app.command("calibrate")(calibrate_command)
 
 

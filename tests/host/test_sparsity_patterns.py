@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sparsebd sparsity patterns`: tables, JSON and plot of recorded patterns."""
+
+import json
+
+import numpy as np
+import pytest
+from command import refused, sparsebd
+
+
+def test_the_shipped_patterns_give_tables_json_and_a_plot(tmp_path):
+    data, picture = tmp_path / "patterns.json", tmp_path / "patterns.png"
+    done = sparsebd("sparsity", "patterns", "--json", data, "--plot", picture)
+    assert done.status == 0, done.err
+    assert "512 tokens, 1536 neurons" in done.out
+    layers = json.loads(data.read_text())
+    assert [each["layer"] for each in layers] == [0, 1]
+    for each in layers:
+        near, far = each["matches"][0], each["matches"][-1]
+        assert near["kappa"] > far["kappa"] > 0  # neighbours know more of each other
+        unions = [union["neighbours"] for union in each["unions"]]
+        assert unions == sorted(unions, reverse=True)
+        missed = [ahead["missed"] for ahead in each["prefetch"]]
+        assert missed == sorted(missed, reverse=True)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_recorded_activations_are_taken_as_masks(tmp_path):
+    random = np.random.default_rng(0)
+    activations = random.normal(size=(40, 64)) * (random.random((40, 64)) < 0.25)
+    np.save(tmp_path / "a.npy", activations.astype(np.float16))
+    done = sparsebd("sparsity", "patterns", "--masks", tmp_path / "a.npy", "--json", tmp_path / "j")
+    assert done.status == 0, done.err
+    (layer,) = json.loads((tmp_path / "j").read_text())
+    assert layer["sparsity"] == pytest.approx(0.75, abs=0.03)
+    assert abs(layer["matches"][0]["kappa"]) < 0.06
+
+
+def test_few_tokens_leave_out_what_they_cannot_tell(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, 8), np.float32))
+    done = sparsebd("sparsity", "patterns", "--masks", tmp_path / "a.npy", "--json", tmp_path / "j")
+    assert done.status == 0, done.err
+    (layer,) = json.loads((tmp_path / "j").read_text())
+    assert [match["distance"] for match in layer["matches"]] == [1, 2]
+    assert [union["tokens"] for union in layer["unions"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--model", "gpt-2"), "no patterns of 'gpt-2' are shipped"),
+        (("--masks", "nowhere.npy"), "nowhere.npy"),
+        (("--json", "nowhere/j.json"), "there is no folder"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, monkeypatch, arguments, why):
+    monkeypatch.chdir(tmp_path)
+    assert why in refused(sparsebd("sparsity", "patterns", *arguments))
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_array_of_another_shape_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones(8))
+    outcome = sparsebd("sparsity", "patterns", "--masks", tmp_path / "a.npy")
+    assert "save tokens x neurons" in refused(outcome)
