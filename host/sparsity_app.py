@@ -6,9 +6,11 @@ from __future__ import annotations
 import typer
 
 from host.sparsity_patterns import patterns
+from host.sparsity_predict import predict
 
 sparsity = typer.Typer(
     help="Where masks come from, what they are worth, and what they cost the model.",
     no_args_is_help=True,
 )
 sparsity.command()(patterns)
+sparsity.command()(predict)

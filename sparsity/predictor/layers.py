@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One FFN layer with inputs that it really gets: what predictors are made for and judged on.
+
+From the shipped USE-lite (`use_lite_up`), from a model that runs here, from a file, or `made_up`.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsity.bf16 import from_bf16
+from sparsity.errors import CaptureError
+from sparsity.npy import UNREADABLE, reason
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FfnLayer:
+    """Weights, one row per neuron, and inputs of some tokens in the order of the text."""
+
+    name: str
+    x: Matrix
+    """[tokens, d], input of the FFN."""
+    first: Matrix
+    """[k, d], what the ReLU is after: W_gate, or W_up in an FFN without a gate."""
+    down: Matrix
+    """[k, d]"""
+    up: Matrix | None = None
+    """[k, d], of a gated FFN."""
+    bias: Matrix | None = None
+    """[k], added before the ReLU."""
+
+    def __post_init__(self) -> None:
+        k, d = self.first.shape
+        shapes = {"x": self.x.shape[1:], "down": self.down.shape[1:]}
+        if len(self.down) != k or any(shape != (d,) for shape in shapes.values()):
+            raise CaptureError(
+                f"{self.name}: x is {list(self.x.shape)}, first {list(self.first.shape)}, down "
+                f"{list(self.down.shape)}: give [tokens, d], [k, d] and [k, d]"
+            )
+        if self.up is not None and self.up.shape != (k, d):
+            raise CaptureError(f"{self.name}: up is {list(self.up.shape)}, not {[k, d]}")
+        if self.bias is not None and self.bias.shape != (k,):
+            raise CaptureError(f"{self.name}: bias is {list(self.bias.shape)}, not {[k]}")
+
+    def before_relu(self) -> Matrix:
+        """Return what goes into the ReLU, [tokens, k]."""
+        product = self.x @ self.first.T
+        return product if self.bias is None else product + self.bias
+
+    def activations(self, before_relu: Matrix | None = None) -> Matrix:
+        """Return the down projection's input, [tokens, k]; give `before_relu` if it is at hand."""
+        opened = np.maximum(self.before_relu() if before_relu is None else before_relu, 0)
+        return opened if self.up is None else opened * (self.x @ self.up.T)
+
+    def part(self, tokens: slice) -> "FfnLayer":
+        """Return the layer with some of its tokens."""
+        return FfnLayer(self.name, self.x[tokens], self.first, self.down, self.up, self.bias)
+
+
+def read_layer(path: str | PathLike[str], layer: int = 0) -> FfnLayer:
+    """Read a layer from an `.npz`.
+
+    Args:
+        path: arrays `x` [tokens, d], `gate` or `up` or both [k, d], `down` [k, d], and if there is
+            one `bias` [k]; floats, or bfloat16 bits as uint16. In a file of several layers the
+            names end in `_0`, `_1` and so on.
+        layer: which, in a file of several.
+
+    Raises:
+        CaptureError: unreadable, an array missing or of an unfitting shape.
+    """
+    source = Path(path)
+    try:
+        with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if _is_of(name, layer)}
+    except UNREADABLE as error:
+        raise CaptureError(f"{source} cannot be read as an .npz: {reason(error)}") from error
+    return from_arrays({_plain(name): array for name, array in arrays.items()}, str(source))
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]], name: str) -> FfnLayer:
+    """Make a layer from arrays named as in `read_layer`, without endings.
+
+    Raises:
+        CaptureError: an array missing or of an unfitting shape.
+    """
+    first = "gate" if "gate" in arrays else "up"
+    lacking = [need for need in ("x", first, "down") if need not in arrays]
+    if lacking:
+        raise CaptureError(
+            f"{name} lacks {' and '.join(lacking)}: give x, gate or up, and down of this layer"
+        )
+    values = {key: _floats(array) for key, array in arrays.items()}
+    up = values.get("up") if first == "gate" else None
+    for key in ("x", first, "down"):
+        if values[key].ndim != 2:
+            raise CaptureError(f"{name}: {key} is {list(values[key].shape)}, not a matrix")
+    return FfnLayer(name, values["x"], values[first], values["down"], up, values.get("bias"))
+
+
+def from_model(model: Any, layer: int, tokens: NDArray[Any]) -> FfnLayer:
+    """Run a model over tokens and keep the inputs of one layer's FFN.
+
+    Args:
+        model: has `weights(layer)` with `.gate` (or None), `.up`, `.down`, and `run(tokens, hook)`
+            whose hook is called with (layer, x, gate_pre, up, a).
+        layer: which.
+        tokens: what the model runs over.
+    """
+    heard: list[Matrix] = []
+
+    def hook(at: int, x: Matrix, *_rest: object) -> None:
+        if at == layer:
+            heard.append(np.array(x, np.float32))
+
+    model.run(tokens, hook)
+    weights = model.weights(layer)
+    first, up = (weights.up, None) if weights.gate is None else (weights.gate, weights.up)
+    inputs = np.concatenate(heard)
+    bias = getattr(weights, "bias_up" if weights.gate is None else "bias_gate", None)
+    return FfnLayer(f"{model.name} layer {layer}", inputs, first, weights.down, up, bias)
+
+
+def _is_of(name: str, layer: int) -> bool:
+    stem, _, ending = name.rpartition("_")
+    return not stem or not ending.isdigit() or int(ending) == layer
+
+
+def _plain(name: str) -> str:
+    stem, _, ending = name.rpartition("_")
+    return stem if stem and ending.isdigit() else name
+
+
+def _floats(array: NDArray[Any]) -> Matrix:
+    if array.dtype == np.uint16:
+        return from_bf16(array)
+    return np.ascontiguousarray(array, np.float32) if array.dtype.kind == "f" else array

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from sparsity.errors import MaskError
+from sparsity.predictor.calibrate import calibrate
+from sparsity.predictor.made_up import make_layer
+from sparsity.predictor.planes import make_planes
+from sparsity.predictor.predict import skip
+from sparsity.predictor.quality import judge, threshold
+from sparsity.predictor.signs import pack_signs
+
+ACTIVATIONS = np.array([[0, 3, 0, 0], [4, 0, 0, 0]], np.float32)
+SKIP = np.array([[1, 0, 1, 0], [1, 1, 0, 0]], bool)
+
+
+def test_shares_by_hand():
+    found = judge(SKIP, ACTIVATIONS, np.eye(4, dtype=np.float32))
+    assert (found.sparsity, found.skipped) == (0.75, 0.5)
+    assert (found.precision, found.recall, found.missed) == (0.75, 0.5, 0.5)
+    assert found.output_error == pytest.approx(4 / 5)
+
+
+def test_minus_zero_is_zero():
+    assert judge(np.ones((1, 1), bool), np.array([[-0.0]])).precision == 1
+
+
+def test_nothing_skipped_is_precise_and_nothing_active_is_not_missed():
+    found = judge(np.zeros((1, 3), bool), np.zeros((1, 3)), np.ones((3, 2), np.float32))
+    assert (found.precision, found.recall, found.missed, found.output_error) == (1, 0, 0, 0)
+    assert judge(np.zeros((1, 3), bool), np.ones((1, 3))).recall == 1
+
+
+def test_other_shapes_are_refused():
+    with pytest.raises(MaskError, match=r"^flags are \[2, 3\], activations \[2, 4\]: "):
+        judge(SKIP[:, :3], ACTIVATIONS)
+
+
+@pytest.mark.parametrize("missed", [0, 0.01, 0.02, 0.1, 0.5, 1])
+def test_a_threshold_misses_at_most_what_it_may_and_one_more_would_be_too_many(missed):
+    random = np.random.default_rng(0)
+    scores, active = random.standard_normal((20, 50)), random.random((20, 50)) < 0.2
+    cut = threshold(scores, active, missed)
+    lost = (scores[active] < cut).sum()
+    assert lost <= missed * active.sum() < lost + 1 or missed == 1
+
+
+def test_equal_scores_are_kept_together():
+    scores, active = np.array([[1.0, 1, 1, 2]]), np.ones((1, 4), bool)
+    assert threshold(scores, active, 0.5) == 1
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+@pytest.mark.parametrize("missed", [0.0, 0.02, 0.2])
+def test_a_calibrated_alpha_keeps_its_word_in_the_integer_predictor(bits, missed):
+    layer = make_layer(d=300, k=200, tokens=30, sparsity=0.8, tau=2)
+    active, signs = layer.before_relu() > 0, pack_signs(layer.first)
+    found = calibrate(signs, layer.x, active, missed, bits)
+    skipped = np.array([skip(signs, make_planes(x, bits), found.alpha) for x in layer.x])
+    lost = (skipped & active).sum() / active.sum()
+    assert lost <= missed
+    assert found.active == active.sum()
+    looser = np.array([skip(signs, make_planes(x, bits), found.alpha - 0.02) for x in layer.x])
+    assert (looser & active).sum() / active.sum() > missed
+
+
+def test_a_text_without_activity_is_refused():
+    with pytest.raises(MaskError, match="^no neuron is active on these tokens: "):
+        threshold(np.zeros((1, 2)), np.zeros((1, 2), bool), 0.02)
+    with pytest.raises(MaskError, match="^missed 1.5 is no share: "):
+        threshold(np.zeros((1, 2)), np.ones((1, 2), bool), 1.5)
