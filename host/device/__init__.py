@@ -8,11 +8,13 @@ with open_device("auto") as device:
 """
 
 from host.device.buffers import Buffer
-from host.device.design import Design, Stream
+from host.device.design import Design
 from host.device.errors import (
     BadArguments,
+    DeviceLost,
     DeviceNotFound,
     NpuError,
+    OutOfMemory,
     PartitionMisfit,
     PyxrtMissing,
     RunAborted,
@@ -22,14 +24,17 @@ from host.device.errors import (
 )
 from host.device.npu import Device, Settings, open_device
 from host.device.records import Record
+from host.device.stream import Stream
 
 __all__ = [
     "BadArguments",
     "Buffer",
     "Design",
     "Device",
+    "DeviceLost",
     "DeviceNotFound",
     "NpuError",
+    "OutOfMemory",
     "PartitionMisfit",
     "PyxrtMissing",
     "Record",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from aie2.devices import DEVICES, Device
 from host.device.errors import DeviceNotFound, PyxrtMissing
+from host.device.parked import Parked
 from host.errors import UsageError
 
 BACKENDS = ("sim", "xrt", "auto")
@@ -47,6 +48,8 @@ class Backend:
     """Name that it gives itself."""
     reason: str
     """Why this one."""
+    parked: Parked = field(default_factory=Parked, compare=False)
+    """Runs that were given up and have not ended."""
 
 
 def choose(

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aie2 import txn
+from aie2 import txn, xclbin
 from aie2.devices import Device, by_generation
 from aie2.errors import Aie2Error
 from aie2.fields import WORD_BYTES
 from aie2.registers import SHIM_BD
 from host.device.buffers import Buffer
-from host.device.errors import BadArguments, StreamMismatch
+from host.device.errors import BadArguments, PartitionMisfit, StreamMismatch
 
 Insts = bytes | NDArray[np.uint32]
 
@@ -48,6 +48,21 @@ def words_of(insts: Any) -> NDArray[np.uint32]:
     return np.ascontiguousarray(insts).view(np.uint32)
 
 
+def check_partition(partition: xclbin.Partition, device: Device) -> None:
+    """Refuse a partition that begins nowhere on the device.
+
+    Raises:
+        PartitionMisfit: says what does not fit.
+    """
+    width, starts = partition.column_width, partition.start_columns
+    physical = device.first_physical_column + device.columns
+    if starts and not any(start + width <= physical for start in starts):
+        raise PartitionMisfit(
+            f"{width} columns that begin at one of {list(starts)} do not fit the {physical} of "
+            f"{device.name}"
+        )
+
+
 def check_header(words: NDArray[np.uint32], device: Device, columns: int) -> None:
     """Refuse a stream for another device, or for more columns than the design has.
 
@@ -67,8 +82,8 @@ def check_header(words: NDArray[np.uint32], device: Device, columns: int) -> Non
         )
 
 
-def check_buffers(buffers: Sequence[Any], declared: int) -> None:
-    """Refuse what is no buffer, and more buffers than the xclbin declares.
+def check_buffers(buffers: Sequence[Any], declared: int, device: Any) -> None:
+    """Refuse what is no buffer of pyxrt's `device`, and more buffers than the xclbin declares.
 
     Raises:
         BadArguments: pyxrt would leave the first out without a word, and crash on the second.
@@ -78,6 +93,11 @@ def check_buffers(buffers: Sequence[Any], declared: int) -> None:
             raise BadArguments(
                 f"argument {number} is {type(buffer).__name__}, which pyxrt would just leave "
                 "out: give buffers of device.buffer(...)"
+            )
+        if buffer.device is not device:
+            raise BadArguments(
+                f"argument {number} is a buffer of another device: make it with this one's "
+                "device.buffer(...)"
             )
     if len(buffers) > declared:
         raise BadArguments(
@@ -118,6 +138,8 @@ def reaches(words: NDArray[np.uint32]) -> list[int]:
         if isinstance(op, txn.BlockWrite):
             for place, word in enumerate(op.payload):
                 written[op.address + WORD_BYTES * place] = word
+        elif isinstance(op, txn.Write):
+            written[op.address] = op.value
         elif isinstance(op, txn.DdrPatch):
             first = op.address - WORD_BYTES * BASE_ADDRESS_WORD
             bd = [written.get(first + WORD_BYTES * n, 0) for n in range(SHIM_BD.words)]

@@ -29,6 +29,7 @@ class NpuError(UsageError):
     def __init__(
         self, message: str, *, state: str | None = None, health: Mapping[str, int] | None = None
     ) -> None:
+        message = " ".join(message.split())  # XRT's texts have lines
         super().__init__(f"{message}: {self.hint}" if self.hint else message)
         self.state = state
         self.health = dict(health or {})
@@ -47,6 +48,21 @@ class DeviceNotFound(NpuError):  # noqa: N818
     """No NPU could be opened."""
 
     hint = "`sparsebd doctor` says why, backend sim needs none"
+
+
+class DeviceLost(NpuError):  # noqa: N818
+    """The driver does not take commands any more."""
+
+    hint = "run it again; if it stays so, reload the driver (docs/run-on-ryzen-ai.md)"
+
+
+class OutOfMemory(NpuError):  # noqa: N818
+    """The driver has no memory for a buffer or a context."""
+
+    hint = (
+        "let go of other buffers, make it smaller, or raise the limit of locked memory that "
+        "`ulimit -l` shows; `sparsebd doctor` says how"
+    )
 
 
 class BadArguments(NpuError):  # noqa: N818
@@ -87,6 +103,29 @@ class RunAborted(NpuError):  # noqa: N818
     """A run was given up because one before it hung, or the NPU was reset."""
 
     hint = "run it again; if it stays so, reload the driver (docs/run-on-ryzen-ai.md)"
+
+
+_CAUSES: tuple[tuple[type[NpuError], re.Pattern[str]], ...] = (
+    (OutOfMemory, re.compile(r"err=-?(11|12)\b|Heap at max size|[Cc]annot allocate memory")),
+    (DeviceLost, re.compile(r"err=-?(5|19|62|110)\b|No such device")),
+)
+"""Words of the driver that tell the cause, whatever was being done: no memory (EAGAIN of the heap's
+mmap, ENOMEM); a device that does not answer (EIO, ENODEV, ETIME, ETIMEDOUT)."""
+
+
+def caused(error: BaseException, doing: str, otherwise: type[NpuError]) -> NpuError:
+    """The typed error for what pyxrt raised.
+
+    Args:
+        error: What it raised.
+        doing: What did not work, as the beginning of a sentence.
+        otherwise: The error where the text does not tell the cause.
+    """
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return OutOfMemory(f"{doing} ({text})")
+    kind = next((kind for kind, pattern in _CAUSES if pattern.search(text)), otherwise)
+    return kind(f"{doing} ({text})")
 
 
 def health_of(text: str) -> dict[str, int]:

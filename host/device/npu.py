@@ -15,9 +15,10 @@ from aie2.devices import Device as DeviceFacts
 from firmware_sim.pyxrt import simulation
 from firmware_sim.pyxrt.simulation import Settings
 from host.device.backends import Backend, choose
-from host.device.buffers import Buffer, Sync
+from host.device.buffers import Buffer, Shape, Sync
 from host.device.design import KERNEL, Design
 from host.device.errors import BadArguments
+from iron_designs.compiler.build import Compiled
 
 
 def open_device(
@@ -79,28 +80,33 @@ class Device:
         """Name that the device gives itself."""
         return self._open.title
 
-    def load(self, xclbin: bytes | str | Path, kernel: str = KERNEL) -> Design:
-        """Load a design from its file or its bytes.
+    def load(self, xclbin: bytes | str | Path | Compiled, kernel: str = KERNEL) -> Design:
+        """Load a design from its file, its bytes, or as the built-in compiler made it.
 
         Raises:
             XclbinError, OSError: it cannot be read.
-            BadArguments: it has no such kernel.
+            BadArguments: it has no such kernel, or the driver refuses it.
             PartitionMisfit: the driver gives no context for it.
+            OutOfMemory, DeviceLost: the driver says so.
         """
         design = Design(self._open, xclbin, kernel)
         self._designs.add(design)
         return design
 
-    def buffer(
-        self, shape: int | tuple[int, ...], dtype: DTypeLike = "uint32", sync: Sync = "auto"
-    ) -> Buffer:
+    def buffer(self, shape: Shape, dtype: DTypeLike = "uint32", sync: Sync = "auto") -> Buffer:
         """A buffer whose `array` is a numpy array in memory that both sides see.
 
+        Args:
+            shape: Of the array.
+            dtype: Of its elements.
+            sync: "auto": brought to the device before runs and back after them; "in" and "out":
+                one way only; "explicit": left to the program.
+
         Raises:
-            BadArguments: a dtype that holds objects.
+            BadArguments: no shape, or a dtype that is not known or holds objects.
+            OutOfMemory: the driver has no memory for it.
         """
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-        return Buffer(self._open.pyxrt, self._open.device, sizes, dtype, sync)
+        return Buffer(self._open.pyxrt, self._open.device, shape, dtype, sync)
 
     def simulate(self, **changes: Any) -> None:
         """Change what the simulator simulates for the runs to come: profile, firmware, l2, ...
@@ -114,10 +120,16 @@ class Device:
         simulation.reconfigure(opened, replace(simulation.settings(opened), **changes))
 
     def close(self) -> None:
-        """Let go of all designs and of the device; once more does nothing."""
+        """Let go of all designs and of the device; once more does nothing.
+
+        Waits for runs that were given up and have not ended. Buffers live on as long as somebody
+        holds them or an array of theirs.
+        """
+        backend, self._backend = self._backend, None
         for design in list(self._designs):
             design.close()
-        self._backend = None
+        if backend is not None:
+            backend.parked.close()
 
     @property
     def _open(self) -> Backend:

@@ -2,12 +2,12 @@
 """One Device: runs, buffers, repeats and lists, on the simulator through pyxrt's interface."""
 
 import gc
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from device_copies import WORDS, buffers, copy, hanging
 
-from aie2 import txn, xclbin
+from aie2 import xclbin
 from aie2.devices import DEVICES
 from firmware_sim import simulate
 from host.device import (
@@ -21,39 +21,14 @@ from host.device import (
     open_device,
 )
 from host.device.checks import reaches
-from iron_designs.compiler import designs
-from iron_designs.compiler.build import Compiled, compile_design
 from iron_designs.compiler.sequence import assemble
 from iron_designs.runtime_sequence import RuntimeSequence, single, strided
-
-WORDS = 4096
-
-
-class Copy(NamedTuple):
-    xclbin: bytes
-    insts: bytes
-    compiled: Compiled
-
-
-def copy(device="npu1", columns=1, lane_bytes=4 * WORDS):
-    shape = designs.Shape(DEVICES[device], columns)
-    design = designs.passthrough(shape, lane_bytes)
-    made = compile_design(design.dataflow, design.sequence)
-    assert made.insts is not None
-    return Copy(made.xclbin, made.insts, made)
 
 
 @pytest.fixture
 def opened():
     with open_device("sim") as device:
         yield device
-
-
-def buffers(device, words=WORDS):
-    source, target = device.buffer(words), device.buffer(words)
-    source.array[:] = np.arange(words)
-    target.array[:] = 7
-    return source, target
 
 
 def test_a_run_copies_and_tells_what_direct_simulation_tells(opened):
@@ -139,9 +114,9 @@ def test_a_stream_per_token_keeps_its_instruction_buffer(opened):
         stream.run(words.size, source, target, check=True)
         assert np.array_equal(target.array[:moved], source.array[:moved])
         assert not target.array[moved:].any()
-        assert design._loaded is not None
-        held = held or design._loaded.instructions
-        assert design._loaded.instructions is held
+        assert design._session is not None
+        held = held or design._session.instructions
+        assert design._session.instructions is held
 
 
 def test_a_runlist_runs_in_order(opened):
@@ -167,7 +142,7 @@ def test_a_device_lost_in_mid_run_is_one_error_and_the_next_run_works(fault, err
             design.run(made.insts, source, target)
         assert failed.value.state == fault
         assert failed.value.hint
-        assert design._loaded is None
+        assert design._session is None
         record = design.run(made.insts, source, target)
         assert record.cold_us > 0
         assert np.array_equal(target.array, source.array)
@@ -184,19 +159,11 @@ def test_a_hang_is_told_with_the_words_that_the_driver_adds():
         assert design.run(made.insts, *pair).state == "COMPLETED"
 
 
-def hanging(made):
-    """The stream without its sending task: the token never comes."""
-    program = txn.decode(made.insts)
-    pushes = [op for op in program.ops if isinstance(op, txn.Write)]
-    ops = tuple(op for op in program.ops if op is not pushes[-1])
-    return txn.encode(txn.Program(program.header, ops))
-
-
 def test_a_failed_runlist_is_one_error_and_the_next_works():
     made = copy()
     with open_device(settings=Settings(faults=("", "ERROR"), messages=False)) as device:
         design, pair = device.load(made.xclbin), buffers(device)
-        with pytest.raises(RunAborted, match="runlist failed"):
+        with pytest.raises(RunFailed, match="runlist ended as ERROR"):
             design.runlist([(made.insts, pair)] * 3)
         assert design.run(made.insts, *pair).state == "COMPLETED"
 
