@@ -7,6 +7,7 @@ import typer
 
 from host.sparsity_patterns import patterns
 from host.sparsity_predict import predict
+from host.sparsity_thresholds import thresholds
 
 sparsity = typer.Typer(
     help="Where masks come from, what they are worth, and what they cost the model.",
@@ -14,3 +15,4 @@ sparsity = typer.Typer(
 )
 sparsity.command()(patterns)
 sparsity.command()(predict)
+sparsity.command()(thresholds)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sparsity.errors import ShapeError
 from sparsity.predictor import kernels
 from sparsity.predictor.alpha import SCALE, scaled
-from sparsity.predictor.planes import Planes, make_planes
-from sparsity.predictor.signs import SignBits, pack_signs
+from sparsity.predictor.planes import Planes, make_planes, quantise
+from sparsity.predictor.signs import SignBits, pack_signs, unpack_signs
 
 Flags = NDArray[np.bool_]
 
@@ -80,6 +80,8 @@ def skip(signs: SignBits, planes: Planes, alpha: float = 1.0, out: Flags | None 
 def scores(signs: SignBits, x: NDArray[Any], bits: int = 1) -> NDArray[np.float32]:
     """Return (P - N) / (P + N) of every token and row, [tokens, rows]: low means skip.
 
+    For many tokens at once: a matrix product, exact since its numbers are whole and below 2^24.
+
     Args:
         signs: of the matrix before the ReLU.
         x: [tokens, width], the layer's input.
@@ -88,21 +90,23 @@ def scores(signs: SignBits, x: NDArray[Any], bits: int = 1) -> NDArray[np.float3
     Raises:
         ShapeError: an input of another width, or what `planes.quantise` refuses.
     """
-    made = make_planes(np.atleast_2d(x), bits)
-    found = np.empty((len(made.total), signs.rows), np.float32)
-    for token, total in enumerate(made.total):
-        planes = Planes(made.words[token], total, made.width)
-        difference = made.width * ((1 << bits) - 1) - 2 * minus_sums(signs, planes)
-        found[token] = difference / total
-    return found
+    levels = quantise(np.atleast_2d(x), bits)
+    _check_width(signs, levels.shape[-1])
+    exact = np.float32 if signs.width << bits < 1 << 24 else np.float64
+    difference = levels.astype(exact) @ unpack_signs(signs).astype(exact).T
+    return (difference / np.abs(levels).sum(-1, keepdims=True)).astype(np.float32)
 
 
 def _check(signs: SignBits, planes: Planes) -> None:
     if planes.words.ndim != 2:
         raise ShapeError(f"{len(planes.words)} tokens at once: give the planes of one")
-    if planes.width != signs.width:
+    _check_width(signs, planes.width)
+
+
+def _check_width(signs: SignBits, width: int) -> None:
+    if width != signs.width:
         raise ShapeError(
-            f"an input of {planes.width} values does not fit weights of {signs.width} a row: "
+            f"an input of {width} values does not fit weights of {signs.width} a row: "
             "give the input of this layer's FFN"
         )
 

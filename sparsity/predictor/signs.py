@@ -87,3 +87,10 @@ def pack_signs(values: NDArray[Any], form: str = "") -> SignBits:
         )
     bits = negative(values, form)
     return SignBits(pack_bits(bits), bits.shape[1])
+
+
+def unpack_signs(signs: SignBits) -> NDArray[np.int8]:
+    """Return the matrix of signs, -1 or 1, [rows, width]."""
+    octets = signs.words.astype("<u8", copy=False).view(np.uint8)
+    minus = np.unpackbits(octets, axis=1, count=signs.width, bitorder="little")
+    return 1 - 2 * minus.astype(np.int8)

@@ -9,17 +9,25 @@ columns that the row layout of the other projections cannot skip.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsity.errors import SparsityError
+from sparsity.models.activation import down_input
+from sparsity.models.interface import FfnWeights
+from sparsity.predictor.predict import scores
+from sparsity.predictor.signs import SignBits, pack_signs
 from sparsity.thresholds.quantiles import MagnitudeHistogram, below
 
 Array = NDArray[np.float32]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,29 @@ class FfnStep:
     """[tokens, k], the gate after its activation function; None in an FFN without a gate."""
     down_norms: Array | None = None
     """[k], Euclidean norm of every row of the down projection."""
+    x: Array | None = None
+    """[tokens, d], input of the FFN."""
+    weights: FfnWeights | None = None
+    """The layer's own, for rules that multiply again or look at signs."""
+    activation: str = ""
+    """Of the FFN; see `sparsity.models.activation`."""
+
+
+class Known(Enum):
+    """When a rule knows its zeros, and with that what need not be read."""
+
+    BEFORE = "before any product"
+    FIRST = "after the first product"
+    LAST = "before the down projection"
+    INPUT = "of the input"
+
+    def skips(self, gated: bool) -> str:
+        """What need not be read of an FFN with a gate projection or without."""
+        matrices = ["gate", "up", "down"] if gated else ["up", "down"]
+        if self is Known.INPUT:
+            return f"columns of {', '.join(matrices[:-1])}"
+        first = {Known.BEFORE: 0, Known.FIRST: 1, Known.LAST: len(matrices) - 1}[self]
+        return f"rows of {', '.join(matrices[first:])}"
 
 
 class Rule(ABC):
@@ -42,6 +73,8 @@ class Rule(ABC):
     """Name on the command line and in tables."""
     source: str
     """Where the rule comes from."""
+    known: Known
+    """When in the FFN its zeros are known."""
 
     def __init__(self, sparsity: float) -> None:
         if not 0 <= sparsity <= 1:
@@ -54,13 +87,21 @@ class Rule(ABC):
     def fit(self) -> None:  # noqa: B027
         """Settle what was seen."""
 
+    def at(self, sparsity: float) -> Rule:
+        """The same rule, fitted to what this one saw, for another sparsity."""
+        other = copy.copy(self)
+        Rule.__init__(other, sparsity)
+        other.fit()
+        return other
+
     @abstractmethod
     def zeroed(self, step: FfnStep) -> NDArray[np.bool_]:
-        """[tokens, k]: which activations become zero."""
+        """[tokens, k]: which activations become zero; teal-input: [tokens, d], which inputs."""
 
-    def apply(self, step: FfnStep) -> Array:
-        """The layer's activations with zeros where the rule has them."""
-        return np.where(self.zeroed(step), np.float32(0), step.a)
+    def apply(self, step: FfnStep, zeroed: NDArray[np.bool_] | None = None) -> Array:
+        """The layer's activations with zeros where the rule has them, or where `zeroed` has."""
+        zero = self.zeroed(step) if zeroed is None else zeroed
+        return np.where(zero, np.float32(0), step.a)
 
 
 class _Fitted(Rule):
@@ -98,6 +139,7 @@ class PerLayer(_Fitted):
 
     title = "per-layer"
     source = "seed, compressing general LLMs: T per layer, strictly below"
+    known = Known.LAST
 
 
 class Global(PerLayer):
@@ -120,6 +162,7 @@ class Cats(_Fitted):
 
     title = "cats"
     source = "CATS, arXiv 2404.08763: threshold on the gate after its activation"
+    known = Known.FIRST
 
     def magnitudes(self, step: FfnStep) -> Array:
         """The gate after its activation."""
@@ -133,6 +176,7 @@ class FatRelu(_Fitted):
 
     title = "fatrelu"
     source = "ProSparse, arXiv 2402.13516: ReLU with a positive threshold"
+    known = Known.FIRST
 
     def magnitudes(self, step: FfnStep) -> Array:
         """The gate, or the input of the down projection where there is none; nothing below 0."""
@@ -148,6 +192,7 @@ class TopK(Rule):
 
     title = "top-k"
     source = "keeps the same number of rows at every token"
+    known = Known.LAST
 
     def scores(self, step: FfnStep) -> Array:
         """By what entries of a token are ranked."""
@@ -176,11 +221,58 @@ class Wina(TopK):
         return np.abs(step.a) * step.down_norms
 
 
+class TealInput(_Fitted):
+    """|x| below the layer's threshold: the FFN's input, which gate and up are multiplied with."""
+
+    title = "teal-input"
+    source = "TEAL, arXiv 2408.14690: inputs of gate and up; that of down is per-layer's"
+    known = Known.INPUT
+
+    def magnitudes(self, step: FfnStep) -> Array:
+        """The FFN's input."""
+        return _needed(step.x, self, "the FFN's input")
+
+    def apply(self, step: FfnStep, zeroed: NDArray[np.bool_] | None = None) -> Array:
+        """The down projection's input, multiplied again from the input with zeros."""
+        zero = self.zeroed(step) if zeroed is None else zeroed
+        x = np.where(zero, np.float32(0), _needed(step.x, self, "the FFN's input"))
+        return down_input(x, _needed(step.weights, self, "the weights"), step.activation)
+
+
+class Predicted(_Fitted):
+    """Lowest products with the first matrix as its signs foretell them: nothing is read before."""
+
+    title = "predicted"
+    source = "SparseInfer, DATE 2025, with activations of 4 bits and a threshold per layer"
+    known = Known.BEFORE
+
+    BITS = 4
+    """Of the activations; see docs/predicting-sparsity.md for what they bring."""
+    SPREAD = 32
+    """Scores lie within -1 and 1; exp(SPREAD * score) is what is counted, since the histogram's
+    bins are even in the logarithm: a bin is 2^-7 / SPREAD wide."""
+
+    def __init__(self, sparsity: float) -> None:
+        super().__init__(sparsity)
+        self._signs: dict[int, SignBits] = {}
+
+    def magnitudes(self, step: FfnStep) -> Array:
+        """Grows with the score of a row."""
+        if step.layer not in self._signs:
+            weights = _needed(step.weights, self, "the weights")
+            self._signs[step.layer] = pack_signs(
+                weights.up if weights.gate is None else weights.gate
+            )
+        x = _needed(step.x, self, "the FFN's input")
+        return np.exp(scores(self._signs[step.layer], x, self.BITS) * np.float32(self.SPREAD))
+
+
 class RandomDrop(Rule):
     """Any activations: what a rule must beat."""
 
     title = "random"
     source = "no rule at all"
+    known = Known.BEFORE
 
     def __init__(self, sparsity: float, seed: int = 0) -> None:
         super().__init__(sparsity)
@@ -191,8 +283,15 @@ class RandomDrop(Rule):
         return self._random.random(step.a.shape) < self.sparsity
 
 
+def _needed(value: _T | None, rule: Rule, what: str) -> _T:
+    if value is None:
+        raise SparsityError(f"{rule.title} needs {what}: give them with the step")
+    return value
+
+
 RULES: dict[str, type[Rule]] = {
-    rule.title: rule for rule in (PerLayer, Global, Cats, FatRelu, TopK, Wina, RandomDrop)
+    rule.title: rule
+    for rule in (PerLayer, Global, Cats, FatRelu, TopK, Wina, TealInput, Predicted, RandomDrop)
 }
 """Rules by name."""
 

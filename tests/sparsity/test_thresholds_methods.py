@@ -7,15 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsity.errors import SparsityError
+from sparsity.models.activation import down_input
+from sparsity.models.interface import FfnWeights
 from sparsity.thresholds.methods import RULES, FfnStep, Global, PerLayer, rules
 
-TOKENS, K = 40, 64
+TOKENS, K, D = 40, 64, 96
 
 
 def step(layer=0, seed=0, scale=1.0):
     random = np.random.default_rng(seed)
     a, gate = (random.normal(0, scale, (TOKENS, K)).astype(np.float32) for _ in range(2))
-    return FfnStep(layer, a, gate, random.uniform(0.1, 2, K).astype(np.float32))
+    norms = random.uniform(0.1, 2, K).astype(np.float32)
+    x = random.normal(0, 1, (TOKENS, D)).astype(np.float32)
+    first, up, down = (random.normal(0, 1, (K, D)).astype(np.float32) for _ in range(3))
+    return FfnStep(layer, a, gate, norms, x, FfnWeights(up, down, first), "silu")
 
 
 def fitted(name, sparsity, *steps):
@@ -35,7 +40,7 @@ def test_a_rule_zeroes_about_the_share_asked_for(name, sparsity, seed):
     assert abs(zeroed.mean() - max(sparsity, least)) < 0.1
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [name for name in RULES if name != "teal-input"])
 def test_what_is_not_zeroed_is_left_as_it_is(name):
     seen = step()
     rule = fitted(name, 0.7, seen)
@@ -45,6 +50,33 @@ def test_what_is_not_zeroed_is_left_as_it_is(name):
     assert np.array_equal(out[kept], seen.a[kept])
     if zeroed is not None:
         assert not out[zeroed].any()
+
+
+def test_the_input_rule_multiplies_again_with_what_is_left_of_the_input():
+    seen = step()
+    rule = fitted("teal-input", 0.4, seen)
+    assert seen.x is not None and seen.weights is not None
+    left = np.where(np.abs(seen.x) < rule.thresholds[0], np.float32(0), seen.x)
+    assert 0.3 < (left == 0).mean() <= 0.4
+    assert np.array_equal(rule.apply(seen), down_input(left, seen.weights, "silu"))
+
+
+def test_the_predicted_rule_skips_the_rows_with_the_lowest_products():
+    seen = step()
+    assert seen.x is not None and seen.weights is not None and seen.weights.gate is not None
+    zeroed = fitted("predicted", 0.3, seen).zeroed(seen)
+    product = seen.x @ seen.weights.gate.T
+    assert product[zeroed].mean() < product[~zeroed].mean() - 5
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_at_another_sparsity_is_the_rule_fitted_to_it(name):
+    seen = step()
+    again = fitted(name, 0.2, seen).at(0.6)
+    if name != "random":
+        assert np.array_equal(again.zeroed(seen), fitted(name, 0.6, seen).zeroed(seen))
+    with pytest.raises(SparsityError, match="0 to 1"):
+        again.at(1.1)
 
 
 def test_top_k_keeps_the_same_number_at_every_token_and_the_largest():

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sparsebd sparsity thresholds`: what a model loses as more of its activations are zeroed.
+
+Rules are fitted on one half of a text and judged on the other (`sparsity.thresholds.trade_off`);
+here is what a user types, the table, the JSON and the plot.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from host.errors import UsageError
+from host.outputs import check_writable, write_whole
+from sparsity.models import catalogue
+from sparsity.thresholds.methods import RULES, rules
+from sparsity.thresholds.trade_off import PERPLEXITY, Point, TradeOff, sparsity_at, trade_off
+
+SPARSITIES = (0.5,)
+CURVE = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+HEADLINE = 0.01
+"""Rise at which the sparsity is told: SparsingLaw's PPL-1% (arXiv 2411.02335)."""
+PIPE_COLUMNS = 132
+"""Width of the tables where there is no terminal to ask."""
+_MARKS = "osv^D*Xp."
+
+
+def thresholds(
+    model: Annotated[str, typer.Option(help=catalogue.FORMS)] = "smollm2",
+    rule: Annotated[
+        list[str] | None, typer.Option(help=f"some of {', '.join(RULES)}; default: all that fit")
+    ] = None,
+    sparsity: Annotated[
+        list[float] | None, typer.Option(help="shares of activations to zero; default: 0.5")
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option(help=f"sparsities {CURVE[0]} to {CURVE[-1]}: about a minute a rule")
+    ] = False,
+    fit: Annotated[int, typer.Option(help="tokens to fit thresholds on")] = 1536,
+    judge: Annotated[int, typer.Option(help="tokens, others, to judge by")] = 3072,
+    text: Annotated[
+        Path | None, typer.Option(help="a text file; default: Python's help topics")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="where the figures go as JSON")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="where the plot (PNG) goes")] = None,
+) -> None:
+    """Zero small activations of a real model, by several rules, and see what the model loses."""
+    check_writable(*(path for path in (json_file, plot) if path is not None))
+    if curve and sparsity:
+        raise UsageError("--curve and --sparsity both say which sparsities: give one of them")
+    wanted = tuple(sparsity or (CURVE if curve else SPARSITIES))
+    for share in wanted:
+        rules(
+            rule or list(RULES), share
+        )  # what is wrong with them is said before a model is opened
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    with Console(stderr=True).status(f"opening {model}") as status:
+        opened = catalogue.open_model(model)
+        windows = opened.windows(fit, judge, text)
+        made = rules(rule or _fitting(opened.model.gated), wanted[0])
+        found = trade_off(opened.model, windows.fit, windows.judge, made, wanted, status.update)
+    files = {} if plot is None else {plot: draw(found)}
+    if json_file is not None:
+        files[json_file] = TypeAdapter(TradeOff).dump_json(found, indent=1) + b"\n"
+    write_whole(files)
+    show(found, opened.model.gated, console)
+    if files:
+        typer.echo(f"wrote {' and '.join(map(str, files))}")
+
+
+def _fitting(gated: bool) -> list[str]:
+    """Rules that a model can have: cats looks at a gate."""
+    return [name for name in RULES if gated or name != "cats"]
+
+
+def show(found: TradeOff, gated: bool, console: Console) -> None:
+    """Print the table for people."""
+    console.print(
+        f"{found.model}: {found.measure} {found.dense:.2f} undisturbed; rules fitted on "
+        f"{found.fitted_tokens} tokens, judged by {found.judged_tokens} others",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("rule")
+    for title in ("asked", "zeroed", "by layer", "token sd", "least"):
+        table.add_column(title, justify="right")
+    table.add_column(found.measure, justify="right")
+    table.add_column("rise", justify="right")
+    table.add_column("not read")
+    for point in found.points:
+        table.add_row(*_cells(point, found.measure == PERPLEXITY, gated))
+    console.print(table)
+    if found.measure == PERPLEXITY:
+        _headline(found, console)
+
+
+def _cells(point: Point, perplexity: bool, gated: bool) -> list[str]:
+    zeros = point.zeros
+    return [
+        point.rule,
+        f"{point.asked:.0%}",
+        f"{zeros.sparsity:.1%}",
+        f"{min(zeros.layers):.0%}-{max(zeros.layers):.0%}",
+        f"{zeros.token_deviation:.2f}",
+        f"{zeros.token_least:.0%}",
+        f"{point.score:.2f}" if perplexity else f"{point.score:.3f}",
+        _rise(point.rise) if perplexity else "",
+        RULES[point.rule].known.skips(gated),
+    ]
+
+
+def _rise(rise: float) -> str:
+    return f"{rise:+.1%}" if rise < 1 else f"x {rise + 1:.3g}"
+
+
+def _headline(found: TradeOff, console: Console) -> None:
+    """Say at which sparsity the measure has risen a little, where there are curves."""
+    for name, points in by_rule(found).items():
+        if len(points) < 2:
+            continue
+        where = sparsity_at(points, HEADLINE)
+        said = f"at {where:.1%} zeroed" if where is not None else "at none of these sparsities"
+        console.print(f"{name}: {found.measure} is up by {HEADLINE:.0%} {said}", highlight=False)
+
+
+def by_rule(found: TradeOff) -> dict[str, list[Point]]:
+    """Points of each rule, in the order of the run."""
+    sorted_points: dict[str, list[Point]] = {}
+    for point in found.points:
+        sorted_points.setdefault(point.rule, []).append(point)
+    return sorted_points
+
+
+def draw(found: TradeOff) -> bytes:
+    """Return a PNG: the measure against what was really zeroed, a line for each rule."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for mark, (name, points) in zip(_MARKS, by_rule(found).items(), strict=False):
+        line = sorted((point.zeros.sparsity, point.score) for point in points)
+        axes.plot(*zip(*line, strict=True), marker=mark, label=name)
+    if found.measure == PERPLEXITY:
+        axes.axhline(found.dense, color="grey", linewidth=1, label="undisturbed")
+        axes.set_yscale("log")
+    axes.set_xlabel("share of activations zeroed")
+    axes.set_ylabel(found.measure)
+    axes.set_title(found.model)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=120)
+    return out.getvalue()
