@@ -19,22 +19,31 @@ from rich.console import Console
 from host import sparsity_predict_report as reports
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from sparsity.models import catalogue
 from sparsity.predictor.compare import CURVE, MISSED, compare
-from sparsity.predictor.layers import FfnLayer, read_layer
+from sparsity.predictor.layers import FfnLayer, from_model, read_layer
 from sparsity.predictor.made_up import make_layer
 from sparsity.predictor.use_lite_up import LAYERS, package_layers, shipped_layer
 from sparsity.tfjs_package import read_package
 
 USE_LITE, MADE_UP = "use-lite", "synthetic"
+RUN_TOKENS = 1024
+"""Tokens that a model is run over unless it is said."""
 PIPE_COLUMNS = 132
 """Width of the tables where there is no terminal to ask."""
 
 
 def predict(
     model: Annotated[
-        str, typer.Option(help="use-lite, synthetic, or an .npz of x, gate or up, and down")
+        str,
+        typer.Option(
+            help=f"use-lite, synthetic, an .npz of x, gate or up, and down; or {catalogue.FORMS}"
+        ),
     ] = USE_LITE,
-    layer: Annotated[int | None, typer.Option(help="one layer; default: all of the model")] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(help="one layer; default: all, of a model that runs the middle one"),
+    ] = None,
     alpha: Annotated[
         list[float] | None,
         typer.Option(help="rows are skipped where alpha x positive < negative; default: 1.0, 1.03"),
@@ -52,7 +61,9 @@ def predict(
     package: Annotated[
         Path | None, typer.Option(help="use-lite's .tgz of `npm pack`, for more text than shipped")
     ] = None,
-    tokens: Annotated[int | None, typer.Option(help="tokens to take; with --package")] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="tokens to take; with --package, or of a model that runs")
+    ] = None,
     width: Annotated[int, typer.Option(help="of a synthetic layer")] = 4096,
     neurons: Annotated[int, typer.Option(help="of a synthetic layer")] = 2048,
     sparsity: Annotated[float, typer.Option(help="of a synthetic layer")] = 0.92,
@@ -71,8 +82,10 @@ def predict(
         raise UsageError(
             f"no plot as {plot.suffix or 'a file without suffix'}: give .png, .svg, .pdf"
         )
-    if (package is None) != (tokens is None):
-        raise UsageError("--package and --tokens go together: give both, or neither")
+    if package is not None and tokens is None:
+        raise UsageError("--package needs --tokens: give both")
+    if tokens is not None and package is None and model in (USE_LITE, MADE_UP):
+        raise UsageError(f"--tokens is of models that run: leave it out with --model {model}")
     made = {"d": width, "k": neurons, "sparsity": sparsity, "tau": tau, "seed": seed}
     found = reports.Report(model=model, layers=[])
     curves = {}
@@ -115,4 +128,13 @@ def _layers(
     elif Path(model).suffix == ".npz":
         yield read_layer(model, layer or 0)
     else:
-        raise UsageError(f"no model {model!r}: give {USE_LITE}, {MADE_UP}, or an .npz")
+        yield _run(model, layer, tokens or RUN_TOKENS)
+
+
+def _run(name: str, layer: int | None, tokens: int) -> FfnLayer:
+    """One layer of a model that runs, with the inputs it gets on the default text."""
+    opened = catalogue.open_model(name)
+    wanted = opened.model.layers // 2 if layer is None else layer
+    opened.model.weights(wanted)  # refuses a layer that the model lacks, before it runs
+    windows = opened.windows(0, tokens).judge
+    return from_model(opened.model, wanted, windows)

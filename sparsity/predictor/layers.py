@@ -5,7 +5,7 @@ From the shipped USE-lite (`use_lite_up`), from a model that runs here, from a f
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sparsity.bf16 import from_bf16
 from sparsity.errors import CaptureError
+from sparsity.models.interface import FfnModel, Tokens
 from sparsity.npy import UNREADABLE, reason
 
 Matrix = NDArray[np.float32]
@@ -106,14 +107,11 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], name: str) -> FfnLayer:
     return FfnLayer(name, values["x"], values[first], values["down"], up, values.get("bias"))
 
 
-def from_model(model: Any, layer: int, tokens: NDArray[Any]) -> FfnLayer:
-    """Run a model over tokens and keep the inputs of one layer's FFN.
+def from_model(model: FfnModel, layer: int, windows: Sequence[Tokens]) -> FfnLayer:
+    """Run a model over windows of text and keep the inputs of one layer's FFN.
 
-    Args:
-        model: has `weights(layer)` with `.gate` (or None), `.up`, `.down`, and `run(tokens, hook)`
-            whose hook is called with (layer, x, gate_pre, up, a).
-        layer: which.
-        tokens: what the model runs over.
+    An FFN layer here has a ReLU. Of a model with another activation function it is what the layer
+    would be with one: a gate below zero counts as zero, which it nearly is.
     """
     heard: list[Matrix] = []
 
@@ -121,12 +119,16 @@ def from_model(model: Any, layer: int, tokens: NDArray[Any]) -> FfnLayer:
         if at == layer:
             heard.append(np.array(x, np.float32))
 
-    model.run(tokens, hook)
+    for window in windows:
+        model.run(window, hook)
     weights = model.weights(layer)
     first, up = (weights.up, None) if weights.gate is None else (weights.gate, weights.up)
     inputs = np.concatenate(heard)
-    bias = getattr(weights, "bias_up" if weights.gate is None else "bias_gate", None)
-    return FfnLayer(f"{model.name} layer {layer}", inputs, first, weights.down, up, bias)
+    bias = weights.bias_up if weights.gate is None else None
+    name = f"{model.name} layer {layer}"
+    if model.activation != "relu":
+        name = f"{name}, its {model.activation} taken as a ReLU"
+    return FfnLayer(name, inputs, first, weights.down, up, bias)
 
 
 def _is_of(name: str, layer: int) -> bool:

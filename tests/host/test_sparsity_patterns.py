@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from command import refused, sparsebd
 
+from tests.sparsity import tiny_llama
+
 
 def test_the_shipped_patterns_give_tables_json_and_a_plot(tmp_path):
     data, picture = tmp_path / "patterns.json", tmp_path / "patterns.png"
     done = sparsebd("sparsity", "patterns", "--json", data, "--plot", picture)
     assert done.status == 0, done.err
     assert "512 tokens, 1536 neurons" in done.out
-    layers = json.loads(data.read_text())
+    layers = json.loads(data.read_text())["layers"]
     assert [each["layer"] for each in layers] == [0, 1]
     for each in layers:
         near, far = each["matches"][0], each["matches"][-1]
@@ -31,7 +33,7 @@ def test_recorded_activations_are_taken_as_masks(tmp_path):
     np.save(tmp_path / "a.npy", activations.astype(np.float16))
     done = sparsebd("sparsity", "patterns", "--masks", tmp_path / "a.npy", "--json", tmp_path / "j")
     assert done.status == 0, done.err
-    (layer,) = json.loads((tmp_path / "j").read_text())
+    (layer,) = json.loads((tmp_path / "j").read_text())["layers"]
     assert layer["sparsity"] == pytest.approx(0.75, abs=0.03)
     assert abs(layer["matches"][0]["kappa"]) < 0.06
 
@@ -40,17 +42,41 @@ def test_few_tokens_leave_out_what_they_cannot_tell(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((3, 8), np.float32))
     done = sparsebd("sparsity", "patterns", "--masks", tmp_path / "a.npy", "--json", tmp_path / "j")
     assert done.status == 0, done.err
-    (layer,) = json.loads((tmp_path / "j").read_text())
+    (layer,) = json.loads((tmp_path / "j").read_text())["layers"]
     assert [match["distance"] for match in layer["matches"]] == [1, 2]
     assert [union["tokens"] for union in layer["unions"]] == [1, 2]
+
+
+def test_a_model_is_run_and_its_inputs_compared_with_similar_ones(tmp_path):
+    gguf = pytest.importorskip("gguf", reason="gguf is not installed")
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    model = tiny_llama.write(tmp_path / "tiny.gguf", gguf)
+    random = np.random.default_rng(0)
+    words = ["the", "cat", "sat", "on", "that", "mat", "with", "hats"]
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(" ".join(random.choice(words, 40)) for _ in range(60)))
+    done = sparsebd(
+        *("sparsity", "patterns", "--model", model, "--text", text, "--tokens", "128"),
+        *("--similar", "--json", tmp_path / "j"),
+    )
+    assert done.status == 0, done.err
+    found = json.loads((tmp_path / "j").read_text())
+    assert [layer["layer"] for layer in found["layers"]] == [0, 1]
+    assert found["threshold_sparsity"] == 0.5
+    for layer in found["layers"]:
+        assert layer["sparsity"] == pytest.approx(0.5, abs=0.1)
+    assert len(found["similar"]["rows"]) == 12
+    assert "kappa, aligned" in done.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--model", "gpt-2"), "no patterns of 'gpt-2' are shipped"),
+        (("--model", "gpt-2"), "no model 'gpt-2'"),
         (("--masks", "nowhere.npy"), "nowhere.npy"),
         (("--json", "nowhere/j.json"), "there is no folder"),
+        (("--similar",), "give --model too"),
+        (("--layer", "1"), "give --model too"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, monkeypatch, arguments, why):

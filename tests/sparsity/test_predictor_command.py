@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from host.errors import UsageError
 from host.sparsity_predict import predict
+from sparsity.errors import PackageError
 from sparsity.predictor.made_up import make_layer
 
 app = typer.Typer()
@@ -50,16 +51,17 @@ def test_a_file_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--model", "opt"), "^no model 'opt': give use-lite, synthetic, or an .npz$"),
+        (("--model", "opt"), "^no model 'opt': give smollm2"),
         (("--layer", 2), "^use-lite has no layer 2: give 0 to 1$"),
         ((*SMALL, "--layer", 0), "^--layer is of a real model: "),
-        (("--tokens", 5), "^--package and --tokens go together: "),
+        (("--tokens", 5), "^--tokens is of models that run: "),
+        (("--package", "x"), "^--package needs --tokens: "),
         ((*SMALL, "--tokens", 5, "--package", "x"), "^--package is of use-lite: "),
         (("--plot", "curve.txt"), r"^no plot as \.txt: give \.png, \.svg, \.pdf$"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises((UsageError, PackageError), match=message):
         invoke(*arguments)
     assert not list(tmp_path.iterdir())

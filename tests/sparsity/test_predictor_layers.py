@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ from sparsity.bf16 import to_bf16
 from sparsity.capture import load_use_lite
 from sparsity.capture_use_lite import Chunk
 from sparsity.errors import CaptureError
+from sparsity.models.interface import FfnWeights
 from sparsity.predictor.compare import compare
 from sparsity.predictor.layers import FfnLayer, from_model, read_layer
 from sparsity.predictor.predict import scores
@@ -126,20 +126,29 @@ def test_what_is_no_npz_is_refused(tmp_path):
 
 
 class TwoLayers:
-    name = "two layers"
+    name, layers, d, k, gated, activation, language = "two layers", 2, 3, 4, False, "relu", False
 
     def weights(self, layer):
-        return SimpleNamespace(
-            gate=None, up=np.full((4, 3), layer, np.float32), down=ARRAYS["down"]
-        )
+        return FfnWeights(np.full((4, 3), layer, np.float32), ARRAYS["down"])
 
-    def run(self, tokens, hook):
+    def run(self, tokens, hook=None):
+        x = np.zeros((len(tokens), 3), np.float32)
         for layer in range(2):
-            hook(layer, np.full((len(tokens), 3), layer + 5), None, None, None)
+            x = np.full((len(tokens), 3), layer + 5, np.float32)
+            if hook is not None:
+                hook(layer, x, None, x, x)
+        return x
 
 
 def test_a_model_is_listened_to():
-    found = from_model(TwoLayers(), 1, np.arange(6))
+    found = from_model(TwoLayers(), 1, [np.arange(4), np.arange(2)])
     assert isinstance(found, FfnLayer)
     assert found.x.tolist() == [[6.0] * 3] * 6
     assert (found.first == 1).all()
+
+
+def test_a_layer_without_a_relu_is_said_to_be_taken_as_one():
+    class Silu(TwoLayers):
+        activation = "silu"
+
+    assert from_model(Silu(), 0, [np.arange(2)]).name.endswith("its silu taken as a ReLU")
