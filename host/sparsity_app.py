@@ -6,6 +6,7 @@ from __future__ import annotations
 import typer
 
 from host.sparsity_patterns import patterns
+from host.sparsity_peers import peers
 from host.sparsity_predict import predict
 from host.sparsity_thresholds import thresholds
 
@@ -16,3 +17,4 @@ sparsity = typer.Typer(
 sparsity.command()(patterns)
 sparsity.command()(predict)
 sparsity.command()(thresholds)
+sparsity.command()(peers)
