@@ -10,11 +10,21 @@ from host.sparsity_peers import peers
 from host.sparsity_predict import predict
 from host.sparsity_thresholds import thresholds
 
-sparsity = typer.Typer(
-    help="Where masks come from, what they are worth, and what they cost the model.",
-    no_args_is_help=True,
-)
-sparsity.command()(patterns)
-sparsity.command()(predict)
-sparsity.command()(thresholds)
-sparsity.command()(peers)
+GUIDE = """Where masks come from, what they are worth, and what they cost the model.
+
+A row of weights need not be read if its activation is zero. See what zeros a model has; where they
+are too few, zero more and see what it costs; know them before the rows are needed; compare.
+
+What a mask is worth on the NPU: `sparsebd run --mask FILE` for one projection, `sparsebd run --ffn
+all` for whole tokens."""
+
+HAS = "1. What a model has"
+MORE = "2. Zero more, and what that costs"
+AHEAD = "3. Know the rows before they are needed"
+OTHERS = "4. Compare"
+
+sparsity = typer.Typer(help=GUIDE, no_args_is_help=True)
+sparsity.command(rich_help_panel=HAS)(patterns)
+sparsity.command(rich_help_panel=MORE)(thresholds)
+sparsity.command(rich_help_panel=AHEAD)(predict)
+sparsity.command(rich_help_panel=OTHERS)(peers)
