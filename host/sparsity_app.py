@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typer
 
+from host.sparsity_capture import capture
 from host.sparsity_patterns import patterns
 from host.sparsity_peers import peers
 from host.sparsity_predict import predict
@@ -24,6 +25,7 @@ AHEAD = "3. Know the rows before they are needed"
 OTHERS = "4. Compare"
 
 sparsity = typer.Typer(help=GUIDE, no_args_is_help=True)
+sparsity.command(rich_help_panel=HAS)(capture)
 sparsity.command(rich_help_panel=HAS)(patterns)
 sparsity.command(rich_help_panel=MORE)(thresholds)
 sparsity.command(rich_help_panel=AHEAD)(predict)

@@ -25,6 +25,7 @@ from sparsity.models import catalogue
 from sparsity.models.catalogue import Opened
 from sparsity.models.text import Windows
 from sparsity.npy import parse_only_array
+from sparsity.recording.reading import is_recording, read
 
 SHIPPED = "use-lite"
 HALF = 0.5
@@ -91,22 +92,26 @@ def patterns(
 
 def _recorded(file: Path | None) -> reports.Report:
     """Figures of recorded masks."""
-    masks = _shipped() if file is None else [_read(file)]
-    layers = [reports.figures(number, mask) for number, mask in enumerate(masks)]
+    masks = _shipped() if file is None else _read(file)
+    layers = [reports.figures(number, mask) for number, mask in masks.items()]
     return reports.Report(
         model=SHIPPED if file is None else file.name, threshold_sparsity=None, layers=layers
     )
 
 
-def _shipped() -> list[NDArray[np.bool_]]:
-    return [activations != 0 for activations in load_use_lite().activations]
+def _shipped() -> dict[int, NDArray[np.bool_]]:
+    return {n: each != 0 for n, each in enumerate(load_use_lite().activations)}
 
 
-def _read(file: Path) -> NDArray[np.bool_]:
+def _read(file: Path) -> dict[int, NDArray[np.bool_]]:
+    """Masks by layer: of a recording all that it has."""
+    if is_recording(file):
+        recording = read(file)
+        return {layer: recording.masks(layer) for layer in recording.layers}
     array = parse_only_array(file.read_bytes())
     if array.ndim != 2 or not array.size:
         raise UsageError(f"{file} has shape {array.shape}: save tokens x neurons")
-    return np.asarray(array != 0)
+    return {0: np.asarray(array != 0)}
 
 
 def _run(

@@ -15,6 +15,7 @@ from host.errors import UsageError
 from sparsity import masks, shapes
 from sparsity.bf16 import from_bf16, to_bf16
 from sparsity.capture import load_use_lite
+from sparsity.recording import naming
 
 CAPTURED = "use-lite"
 
@@ -130,10 +131,10 @@ def masked(
 def _mask(pattern: str, rows: int, sparsity: float, seed: int) -> masks.Mask:
     if pattern in masks.PATTERNS:
         return masks.make(pattern, rows, sparsity, seed)
-    if not Path(pattern).exists():
+    if not Path(pattern).exists() and not naming.is_named(pattern):
         known = ", ".join(("model", *masks.PATTERNS))
         raise UsageError(
             f"--mask {pattern!r} is neither one of {known} nor a file that exists: give one of "
-            "these, or the path of a mask file"
+            "these, the path of a mask file, or FILE.npz:LAYER:TOKEN of a recording"
         )
     return masks.from_file(pattern, rows)

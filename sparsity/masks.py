@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sparsity.errors import MaskError
 from sparsity.npy import UNREADABLE, parse_only_array, reason
+from sparsity.recording import naming
 
 Mask = NDArray[np.bool_]
 
@@ -102,12 +103,15 @@ def from_file(path: str | PathLike[str], rows: int) -> Mask:
     Args:
         path: `.npy`, or `.npz` with a single array: bools, integers that are all 0 or 1, or
             floating-point activations, of which every one that is not zero wants its row; any
-            other suffix: text of the characters 0 and 1, with white space and commas ignored.
+            other suffix: text of the characters 0 and 1, with white space and commas ignored. Or
+            `FILE.npz:LAYER:TOKEN` of a recording: see `sparsity.recording.naming`.
         rows: how many the model has.
 
     Raises:
         MaskError: unreadable file, wrong number of rows, NaN, or values other than 0 and 1.
     """
+    if naming.is_named(path):
+        return naming.mask(path, rows)
     source = Path(path)
     values = read_vector(source) if source.suffix.lower() in _ARRAY_SUFFIXES else _digits(source)
     if values.size != rows:

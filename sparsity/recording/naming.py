@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks of a recording as a user names them: `FILE.npz:LAYER`, or `FILE.npz:LAYER:TOKEN`."""
+
+from __future__ import annotations
+
+import re
+from os import PathLike, fspath
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsity.errors import CaptureError
+from sparsity.recorded import Recorded
+from sparsity.recording.reading import Recording, read
+
+_NAMED = re.compile(r"(?P<file>.+?):(?P<layer>\d+)(:(?P<token>\d+))?", re.DOTALL)
+
+
+def is_named(path: str | PathLike[str]) -> bool:
+    """Whether it has the form above and is not a file of that very name."""
+    return not Path(path).exists() and _NAMED.fullmatch(fspath(path)) is not None
+
+
+def recorded(spec: str | PathLike[str], neurons: int | None = None) -> Recorded:
+    """Return a layer's masks, and values if they were kept, as `sparsity.permute` takes them.
+
+    Args:
+        spec: `FILE.npz:LAYER`.
+        neurons: how many there have to be.
+
+    Raises:
+        CaptureError: a token is named too, another number of neurons, or what `read` refuses.
+    """
+    recording, layer, token = _found(spec, neurons)
+    if token is not None:
+        raise CaptureError(f"{spec} is one token: give {recording.path}:{layer} for all of them")
+    return recording.recorded(layer)
+
+
+def mask(spec: str | PathLike[str], neurons: int | None = None) -> NDArray[np.bool_]:
+    """Return one token's mask, [k].
+
+    Args:
+        spec: `FILE.npz:LAYER:TOKEN`; without a token the first.
+        neurons: how many there have to be.
+
+    Raises:
+        CaptureError: no such token, another number of neurons, or what `read` refuses.
+    """
+    recording, layer, token = _found(spec, neurons)
+    return recording.token(layer, token or 0)
+
+
+def _found(spec: str | PathLike[str], neurons: int | None) -> tuple[Recording, int, int | None]:
+    match = _NAMED.fullmatch(fspath(spec))
+    if match is None:
+        raise CaptureError(f"{spec} names no layer of a recording: give FILE.npz:LAYER")
+    recording, layer = read(match["file"]), int(match["layer"])
+    own = recording.neurons(layer)
+    if neurons is not None and own != neurons:
+        raise CaptureError(
+            f"layer {layer} of {recording.path} has {own} neurons, the model has {neurons} rows: "
+            "record the model that is asked for"
+        )
+    return recording, layer, None if match["token"] is None else int(match["token"])
