@@ -26,6 +26,7 @@ from host import accuracy, sweeps
 from host import run as runner
 from host import seed as seeds
 from host.calibrate.command import calibrate_command
+from host.cases import AUTO
 from host.check_command import check
 from host.compile_command import compile_command
 from host.device import Device, open_device
@@ -39,6 +40,7 @@ from host.progress import progress
 from host.report import plot, show
 from host.sim_command import sim
 from host.sparsity_app import sparsity
+from host.token import command as token_command
 from iron_designs.errors import DesignError
 from sparsity.errors import SparsityError
 from sparsity.masks import read_vector
@@ -120,6 +122,13 @@ def run(
         int | None, typer.Option(help="token of the real activations; default: 0")
     ] = None,
     sweep: Annotated[bool, typer.Option(help="also sweep random masks, for the plot")] = True,
+    ffn: Annotated[
+        str | None,
+        typer.Option(
+            help="gate, up and down of a whole token: all layers, or the number of one; by every "
+            "source of masks. --model may also be one that runs: smollm2, piper, FILE.gguf"
+        ),
+    ] = None,
     json_file: Annotated[Path, typer.Option("--json", help="where the JSON goes")] = (
         OUT / "run.json"
     ),
@@ -128,6 +137,32 @@ def run(
     ),
 ) -> None:
     """Gather the wanted rows, simulated or on an NPU, check every byte, show the time."""
+    if ffn is not None:
+        for name, given in (
+            ("--mask", mask),
+            ("--rows", rows),
+            ("--row-bytes", row_bytes),
+            ("--layer", layer),
+            ("--clock-mhz", clock_mhz),
+        ):
+            if given is not None:
+                raise UsageError(f"{name} is of a single gather: leave it out with --ffn")
+        if backend != "sim":
+            raise UsageError("--ffn is simulated: leave --backend out")
+        token_options = token_command.Options(
+            layers=ffn,
+            model=model or token_command.MODEL,
+            device=device or "npu1",
+            columns=columns,
+            channels=channels,
+            profile=profile,
+            way=AUTO if phase == "all" else phase,
+            sparsity=sparsity,
+            token=token,
+            seed=seed,
+        )
+        _run_ffn(token_options, json_file, plot_file)
+        return
     options = runner.Options(
         device=device,
         model=model,
@@ -169,6 +204,20 @@ def _run(options: runner.Options, opened: Device, json_file: Path, plot_file: Pa
     if not all(case.data_ok for case in (*report.cases, *report.sweep)):
         err.print("error: data came out wrong; see the table")
         raise typer.Exit(1)
+
+
+def _run_ffn(options: token_command.Options, json_file: Path, plot_file: Path) -> None:
+    if OUT in (json_file.parent, plot_file.parent):
+        OUT.mkdir(exist_ok=True)
+    check_writable(json_file, plot_file)
+    with err.status(f"reading {options.model}"):
+        model = token_command.model_masks(options)
+    with progress("simulating", token_command.steps(model, options), err) as advance:
+        found = token_command.run_ffn(options, model, advance)
+    write_whole(token_command.files(found, json_file, plot_file))
+    width = None if out.is_terminal else token_command.PIPE_COLUMNS
+    token_command.show(found, Console(width=width))
+    out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sparsebd run --ffn`: options to a model's masks and a machine; tables, JSON and plot.
+
+With `--ffn all` a token goes through all layers, with `--ffn 3` through layer 3 alone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from aie2.devices import device as device_named
+from firmware_sim import PROFILES
+from host.cases import AUTO
+from host.errors import UsageError
+from host.token import masks
+from host.token.masks import ModelMasks
+from host.token.report import SourceTime, TokenTime, passes, token_time
+from host.token.timing import Gatherer
+from sparsity import shapes
+from sparsity.errors import ShapeError
+from sparsity.models import catalogue
+from sparsity.predictor.layers import from_model
+from sparsity.predictor.use_lite_up import LAYERS, shipped_layer
+
+ALL_LAYERS = "all"
+MODEL = "relullama-7b"
+"""What is run if no model is named."""
+USE_LITE = "use-lite"
+DTYPE = "bf16"
+SPARSITY = 0.5
+"""Of models without a ReLU, unless it is said: the seed's."""
+PIPE_COLUMNS = 150
+"""Width of the tables where there is no terminal to ask."""
+RUN_TOKENS, JUDGE_TOKENS = 512, 1024
+"""Text that a model with a ReLU runs over, and that one without is judged by."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    layers: str
+    """`ALL_LAYERS`, or the number of one."""
+    model: str = MODEL
+    device: str = "npu1"
+    columns: int | None = None
+    channels: int = 1
+    profile: str = "band"
+    way: str = AUTO
+    sparsity: float | None = None
+    token: int | None = None
+    seed: int = 0
+
+
+def run_ffn(
+    options: Options, model: ModelMasks, advance: Callable[[], None] = lambda: None
+) -> TokenTime:
+    """Simulate a token, or one layer of it, by every source of masks.
+
+    Args:
+        options: what was asked for.
+        model: of `model_masks`.
+        advance: called `steps` times on the way.
+
+    Raises:
+        UsageError: options that do not fit.
+    """
+    profiles = _profiles(options.profile)
+    device = device_named(options.device)
+    model = _layers(model, options.layers)
+    gatherer = Gatherer(
+        device,
+        model.k,
+        shapes.row_bytes(model.d, DTYPE),
+        profiles,
+        options.way,
+        options.columns,
+        options.channels,
+    )
+    return token_time(model, gatherer, device.name, advance)
+
+
+def model_masks(options: Options) -> ModelMasks:
+    """Return the masks of the model that was asked for: shipped, drawn, or of a model that runs.
+
+    Raises:
+        UsageError: options that do not fit; the cheap ones are looked at first.
+        SparsityError: no such model, or what it needs is not there.
+    """
+    _profiles(options.profile)
+    device_named(options.device)
+    name = options.model.lower()
+    if name == USE_LITE:
+        _refuse(options, sparsity=True)
+        layers = [shipped_layer(layer) for layer in range(LAYERS)]
+        return masks.relu(
+            "USE-lite", layers, "one token of text, through the shipped layers", options.token
+        )
+    try:
+        shape = shapes.shape(options.model)
+    except ShapeError:
+        return _of_running(options)
+    if shape.sparsity is None and options.sparsity is None and name in ("smollm2", "smollm2-135m"):
+        return _of_running(replace(options, model="smollm2"))
+    _refuse(options, token=True)
+    return masks.published(shape, options.sparsity, options.seed)
+
+
+def _of_running(options: Options) -> ModelMasks:
+    """Run a model and take one token's masks."""
+    opened = catalogue.open_model(options.model)
+    if opened.model.activation != "relu":
+        _refuse(options, token=True)
+        return masks.thresholded(opened, options.sparsity or SPARSITY, JUDGE_TOKENS)
+    _refuse(options, sparsity=True)
+    windows = opened.windows(0, RUN_TOKENS).judge
+    layers = [from_model(opened.model, layer, windows) for layer in range(opened.model.layers)]
+    return masks.relu(opened.model.name, layers, "one token of text", options.token)
+
+
+def _refuse(options: Options, *, sparsity: bool = False, token: bool = False) -> None:
+    if sparsity and options.sparsity is not None:
+        raise UsageError(f"--sparsity is for drawn masks: {options.model} has its own zeros")
+    if token and options.token is not None:
+        raise UsageError(f"--token is for a model with a ReLU that runs, not {options.model}")
+
+
+def _profiles(name: str) -> tuple[str, ...]:
+    if name == "band":
+        return tuple(PROFILES)
+    if name not in PROFILES:
+        raise UsageError(f"--profile {name!r} is not one of {', '.join(PROFILES)}, band")
+    return (name,)
+
+
+def steps(model: ModelMasks, options: Options) -> int:
+    """How often `run_ffn` calls `advance`; UsageError for a layer that the model lacks."""
+    return passes(_layers(model, options.layers))
+
+
+def _layers(model: ModelMasks, wanted: str) -> ModelMasks:
+    if wanted == ALL_LAYERS:
+        return model
+    if not wanted.isdecimal() or int(wanted) >= len(model.layers):
+        raise UsageError(
+            f"--ffn {wanted!r}: give {ALL_LAYERS}, or a layer of {model.name}, 0 to "
+            f"{len(model.layers) - 1}"
+        )
+    return replace(model, layers=(model.layers[int(wanted)],))
+
+
+def show(found: TokenTime, console: Console) -> None:
+    """Print the tables for people."""
+    place = _place(found)
+    whole = found.layers > 1
+    what = f"a token through {found.layers} FFNs" if whole else "one FFN of a token"
+    console.print(
+        f"{found.model}, {what} of {found.k} neurons, rows of {found.row_bytes} bytes, on "
+        f"{found.device} with {found.columns} columns: {found.origin}",
+        highlight=False,
+    )
+    console.print(_times(found, place))
+    console.print(_matrices(found, place))
+    if found.early:
+        console.print(_early(found))
+    console.print(
+        "us: gathers and submissions (simulated), plans and predictions (measured on this "
+        "machine), one after the other; attention and arithmetic are not in it.",
+        highlight=False,
+    )
+
+
+def _place(found: TokenTime) -> int:
+    return found.profiles.index("central") if "central" in found.profiles else 0
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, title in enumerate(titles):
+        table.add_column(title, justify="right" if number else "left")
+    return table
+
+
+def _times(found: TokenTime, place: int) -> Table:
+    head = ("rows known by", "us", "low", "high", "x dense", "NPU", "submit", "plan", "predict")
+    table = _table(*head)
+    table.add_column("cost")
+    dense = found.sources[0].us[place]
+    for each in found.sources:
+        table.add_row(
+            each.name,
+            _us(each.us[place]),
+            _us(min(each.us)),
+            _us(max(each.us)),
+            f"{dense / each.us[place]:.2f}",
+            _us(each.npu_us[place]),
+            _us(each.submit_us[place]),
+            _us(each.plan_us),
+            _us(each.predict_us),
+            each.cost or ("none" if each.exact else ""),
+        )
+    return table
+
+
+def _matrices(found: TokenTime, place: int) -> Table:
+    names = [matrix.matrix for matrix in found.sources[0].matrices]
+    table = _table("by matrix", *(f"{name} {what}" for name in names for what in _COLUMNS))
+    for each in found.sources:
+        table.add_row(each.name, *_cells(each, found, place))
+    return table
+
+
+_COLUMNS = ("rows", "BDs", "us")
+
+
+def _cells(source: SourceTime, found: TokenTime, place: int) -> list[str]:
+    cells = []
+    for matrix in source.matrices:
+        share = matrix.rows / (found.k * found.layers)
+        cells += [f"{share:.1%}", f"{matrix.bds}", _us(matrix.us[place])]
+    return cells
+
+
+def _early(found: TokenTime) -> Table:
+    table = _table(
+        "what knowing early is worth, us",
+        "rows of the first",
+        "of the others",
+        "waiting",
+        "predicting",
+        "in all",
+    )
+    for each in found.early:
+        parts = (
+            each.first_rows_us,
+            each.other_rows_us,
+            each.waiting_us,
+            each.predicting_us,
+        )
+        table.add_row(each.predictor, *(f"{part:+,.0f}" for part in (*parts, sum(parts))))
+    return table
+
+
+def _us(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def plot(found: TokenTime) -> bytes:
+    """Return a PNG: every source's time as a bar of its parts, with the band."""
+    place = _place(found)
+    figure = Figure(figsize=(9, 1.2 + 0.45 * len(found.sources)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    names = [each.name for each in found.sources]
+    left = [0.0] * len(names)
+    parts = [matrix.matrix for matrix in found.sources[0].matrices]
+    bars = {
+        name: [each.matrices[number].us[place] for each in found.sources]
+        for number, name in enumerate(parts)
+    }
+    bars["submit"] = [each.submit_us[place] for each in found.sources]
+    bars["plan and predict"] = [each.plan_us + each.predict_us for each in found.sources]
+    for name, values in bars.items():
+        axes.barh(names, [v / 1000 for v in values], left=[x / 1000 for x in left], label=name)
+        left = [a + b for a, b in zip(left, values, strict=True)]
+    low = [max(0.0, x - min(each.us)) / 1000 for x, each in zip(left, found.sources, strict=True)]
+    high = [max(0.0, max(each.us) - x) / 1000 for x, each in zip(left, found.sources, strict=True)]
+    axes.errorbar([x / 1000 for x in left], names, xerr=[low, high], fmt="none", color="black")
+    axes.invert_yaxis()
+    axes.set_xlabel("ms" if found.layers > 1 else "ms, one layer")
+    axes.set_title(f"{found.model} on {found.device}: FFNs of a token")
+    axes.legend(fontsize=8)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=120)
+    return out.getvalue()
+
+
+def files(found: TokenTime, json_file: Path, plot_file: Path) -> dict[Path, bytes]:
+    """Return what goes into the files."""
+    data = (found.model_dump_json(indent=1) + "\n").encode()
+    return {json_file: data, plot_file: plot(found)}
