@@ -169,6 +169,7 @@ def show(found: TokenTime, console: Console) -> None:
     )
     console.print(_times(found, place))
     console.print(_matrices(found, place))
+    console.print(_steps(found))
     if found.early:
         console.print(_early(found))
     console.print(
@@ -227,6 +228,22 @@ def _cells(source: SourceTime, found: TokenTime, place: int) -> list[str]:
         share = matrix.rows / (found.k * found.layers)
         cells += [f"{share:.1%}", f"{matrix.bds}", _us(matrix.us[place])]
     return cells
+
+
+def _steps(found: TokenTime) -> Table:
+    """When masks are known and rows arrive, in the mean layer."""
+    table = _table("in a layer, us after its input", "reads", "known", "known at", "from", "to")
+    for each in found.sources:
+        for number, step in enumerate(each.steps):
+            table.add_row(
+                "" if number else each.name,
+                ", ".join(step.reads),
+                step.known,
+                _us(step.known_us),
+                _us(step.begin_us),
+                _us(step.end_us),
+            )
+    return table
 
 
 def _early(found: TokenTime) -> Table:

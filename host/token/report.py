@@ -26,6 +26,21 @@ class MatrixTime(BaseModel):
     us: Band
 
 
+class StepTime(BaseModel):
+    """When a step of a layer is where: microseconds after the FFN's input is there, mean layer."""
+
+    known: str
+    """What its masks have to wait for."""
+    reads: list[str]
+    """Matrices whose rows it gathers."""
+    known_us: float
+    """Its masks are known; 0 if they were before."""
+    begin_us: float
+    """They are planned and submitted: the first op runs."""
+    end_us: float
+    """The last row is there."""
+
+
 class SourceTime(BaseModel):
     """A token by one source of masks."""
 
@@ -47,6 +62,8 @@ class SourceTime(BaseModel):
     """All of these."""
     layer_us: list[float]
     """By layer, in the central profile or the one that was run."""
+    steps: list[StepTime]
+    """In the same profile."""
 
 
 class Early(BaseModel):
@@ -174,6 +191,7 @@ def _source(
     predict = host.predict_us(source) * count
     place = _place(gatherer)
     outside = gatherer.submit_us[place] * steps + (plan + predict) / count
+    timeline = _timeline(source, layers, gatherer.submit_us[place], host, place)
     return SourceTime(
         name=source.name,
         exact=source.exact,
@@ -189,7 +207,39 @@ def _source(
             outside + sum(time.us[place] for part in times.values() for time in part)
             for times in layers
         ],
+        steps=timeline,
     )
+
+
+def _timeline(
+    source: Source,
+    layers: list[dict[str, list[Time]]],
+    submit_us: float,
+    host: _Host,
+    place: int,
+) -> list[StepTime]:
+    """Steps of a layer, one after the other, with the mean times of its gathers."""
+    found: list[StepTime] = []
+    done: dict[str, int] = {}
+    now = 0.0
+    for step in source.steps:
+        known = now + (host.predict_us(source) if step.known is Known.INPUT else 0.0)
+        begin = known + host.plan_us(step) + submit_us
+        now = begin
+        for gather in step.gathers:
+            number = done.get(gather.matrix, 0)
+            done[gather.matrix] = number + 1
+            now += float(np.mean([times[gather.matrix][number].us[place] for times in layers]))
+        found.append(
+            StepTime(
+                known=step.known.value,
+                reads=[gather.matrix for gather in step.gathers],
+                known_us=known,
+                begin_us=begin,
+                end_us=now,
+            )
+        )
+    return found
 
 
 def _matrix(name: str, layers: list[list[Time]]) -> MatrixTime:

@@ -116,6 +116,17 @@ def test_rows_that_are_read_follow_from_the_masks(use_lite):
     assert active <= ahead[1] <= 2 * active + count // 4
 
 
+def test_steps_of_a_layer_follow_each_other_and_end_with_its_mean_time(use_lite):
+    model, _, found = use_lite
+    for source, each in zip(model.sources, found.sources, strict=True):
+        assert [step.known for step in each.steps] == [step.known.value for step in source.steps]
+        now = 0.0
+        for step in each.steps:
+            assert now <= step.known_us < step.begin_us <= step.end_us
+            now = step.end_us
+        assert now == pytest.approx(np.mean(each.layer_us))
+
+
 def test_submissions_are_counted_by_step(use_lite):
     model, gatherer, found = use_lite
     for source, each in zip(model.sources, found.sources, strict=True):
