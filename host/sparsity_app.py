@@ -9,6 +9,7 @@ from host.sparsity_capture import capture
 from host.sparsity_patterns import patterns
 from host.sparsity_peers import peers
 from host.sparsity_predict import predict
+from host.sparsity_tables import tables
 from host.sparsity_thresholds import thresholds
 
 GUIDE = """Where masks come from, what they are worth, and what they cost the model.
@@ -29,4 +30,5 @@ sparsity.command(rich_help_panel=HAS)(capture)
 sparsity.command(rich_help_panel=HAS)(patterns)
 sparsity.command(rich_help_panel=MORE)(thresholds)
 sparsity.command(rich_help_panel=AHEAD)(predict)
+sparsity.command(rich_help_panel=OTHERS)(tables)
 sparsity.command(rich_help_panel=OTHERS)(peers)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sparsebd sparsity tables`: what the three seeds state, what comes out here, and why they differ.
+
+The list is `sparsity.tables.catalogue`'s; what the first seed says of its NPU phases is simulated
+and added here (`host.sparsity_tables_npu`).
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from host import sparsity_tables_npu as npus
+from host import sparsity_tables_report as reports
+from host.errors import UsageError
+from host.outputs import check_writable, write_whole
+from sparsity.tables.catalogue import figures
+from sparsity.tables.figure import SeedFigure
+
+PIPE_COLUMNS = 160
+"""Width of the tables where there is no terminal to ask."""
+
+
+class Seed(StrEnum):
+    """Whose figures."""
+
+    NPU = "0"
+    GENERAL = "1"
+    SPARSEINFER = "2"
+    ALL = "all"
+
+
+class Simulated(StrEnum):
+    """Devices on which the first seed's phases are simulated."""
+
+    PHOENIX = "npu1"
+    STRIX = "npu2"
+    BOTH = "both"
+    NONE = "none"
+
+
+def tables(
+    seed: Annotated[
+        Seed,
+        typer.Option(help="0: slides on sparse row loads; 1: on general models; 2: SparseInfer"),
+    ] = Seed.ALL,
+    npu: Annotated[
+        Simulated, typer.Option(help="simulate seed 0's phases on: a quarter of a minute each")
+    ] = Simulated.PHOENIX,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="where the figures go as JSON")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="ours over the seeds' numbers, as .png, .svg or .pdf")
+    ] = None,
+) -> None:
+    """Show every table and figure that the three seeds state beside what comes out here."""
+    check_writable(*(path for path in (json_file, plot) if path is not None))
+    if plot is not None and plot.suffix.lower() not in reports.PLOTS:
+        raise UsageError(
+            f"no plot as {plot.suffix or 'a file without suffix'}: give .png, .svg, .pdf"
+        )
+    made = reports.report(_found(seed, npu))
+    files = {} if plot is None else {plot: reports.draw(made.figures, plot.suffix.lower()[1:])}
+    if json_file is not None:
+        files[json_file] = (made.model_dump_json(indent=1) + "\n").encode()
+    write_whole(files)
+    reports.show(made, Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS))
+    if files:
+        typer.echo(f"wrote {' and '.join(map(str, files))}")
+
+
+def _found(seed: Seed, npu: Simulated) -> list[SeedFigure]:
+    """The list, with the simulated entries behind the rest of the first seed's."""
+    found: list[SeedFigure] = []
+    with Console(stderr=True).status("working out") as status:
+        for number in range(3) if seed is Seed.ALL else [int(seed)]:
+            found += figures(number)
+            if number == 0:
+                for device in _devices(npu):
+                    status.update(f"simulating {npus.NAMES[device]}")
+                    found += npus.figures(device)
+    return found
+
+
+def _devices(npu: Simulated) -> list[str]:
+    if npu is Simulated.BOTH:
+        return list(npus.NAMES)
+    return [] if npu is Simulated.NONE else [str(npu)]
