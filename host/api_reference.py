@@ -20,6 +20,12 @@ from typing import Any
 MODULES = (
     *("aie2.devices", "aie2.txn", "aie2.cdo", "aie2.pdi", "aie2.xclbin"),
     *("sparsity.masks", "sparsity.shapes", "sparsity.capture", "sparsity.permute"),
+    *("sparsity.models.catalogue", "sparsity.models.interface", "sparsity.models.perplexity"),
+    *("sparsity.thresholds.quantiles", "sparsity.thresholds.methods"),
+    *("sparsity.thresholds.trade_off", "sparsity.patterns", "sparsity.similar"),
+    *("sparsity.predictor.predict", "sparsity.predictor.calibrate", "sparsity.predictor.ffn"),
+    *("sparsity.predictor.quality", "sparsity.predictor.layers"),
+    *("sparsity.recording.record", "sparsity.recording.reading", "sparsity.tables.catalogue"),
     *("bdgen.scan", "bdgen.bitmap", "bdgen.target", "bdgen.planner", "bdgen.program"),
     *("bdgen.choose", "bdgen.request"),
     *("iron_designs.dataflow", "iron_designs.runtime_sequence", "iron_designs.compiler.designs"),

@@ -137,4 +137,4 @@ def _run(name: str, layer: int | None, tokens: int) -> FfnLayer:
     wanted = opened.model.layers // 2 if layer is None else layer
     opened.model.weights(wanted)  # refuses a layer that the model lacks, before it runs
     windows = opened.windows(0, tokens).judge
-    return from_model(opened.model, wanted, windows)
+    return from_model(opened.model, [wanted], windows)[0]

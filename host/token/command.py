@@ -122,7 +122,7 @@ def _of_running(options: Options) -> ModelMasks:
         return masks.thresholded(opened, options.sparsity or SPARSITY, JUDGE_TOKENS)
     _refuse(options, sparsity=True)
     windows = opened.windows(0, RUN_TOKENS).judge
-    layers = [from_model(opened.model, layer, windows) for layer in range(opened.model.layers)]
+    layers = from_model(opened.model, range(opened.model.layers), windows)
     return masks.relu(opened.model.name, layers, "one token of text", options.token)
 
 

@@ -107,23 +107,26 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], name: str) -> FfnLayer:
     return FfnLayer(name, values["x"], values[first], values["down"], up, values.get("bias"))
 
 
-def from_model(model: FfnModel, layer: int, windows: Sequence[Tokens]) -> FfnLayer:
-    """Run a model over windows of text and keep the inputs of one layer's FFN.
+def from_model(model: FfnModel, wanted: Sequence[int], windows: Sequence[Tokens]) -> list[FfnLayer]:
+    """Run a model over windows of text once and keep the inputs of some layers' FFNs.
 
     An FFN layer here has a ReLU. Of a model with another activation function it is what the layer
     would be with one: a gate below zero counts as zero, which it nearly is.
     """
-    heard: list[Matrix] = []
+    heard: dict[int, list[Matrix]] = {layer: [] for layer in wanted}
 
     def hook(at: int, x: Matrix, *_rest: object) -> None:
-        if at == layer:
-            heard.append(np.array(x, np.float32))
+        if at in heard:
+            heard[at].append(np.array(x, np.float32))
 
     for window in windows:
         model.run(window, hook)
+    return [_layer(model, layer, np.concatenate(heard[layer])) for layer in wanted]
+
+
+def _layer(model: FfnModel, layer: int, inputs: Matrix) -> FfnLayer:
     weights = model.weights(layer)
     first, up = (weights.up, None) if weights.gate is None else (weights.gate, weights.up)
-    inputs = np.concatenate(heard)
     bias = weights.bias_up if weights.gate is None else None
     name = f"{model.name} layer {layer}"
     if model.activation != "relu":

@@ -65,15 +65,18 @@ class TradeOff:
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
     """Zeros counted as a rule is applied."""
 
     shares: dict[int, list[NDArray[np.float64]]] = field(default_factory=dict)
+    """By layer, the share of zeros at every token."""
 
     def add(self, layer: int, zeroed: NDArray[np.bool_]) -> None:
+        """Count a layer's zeros on some tokens, [tokens, k]."""
         self.shares.setdefault(layer, []).append(zeroed.mean(axis=1))
 
     def zeros(self) -> Zeros:
+        """Return what was counted so far."""
         layers = [np.concatenate(parts) for _, parts in sorted(self.shares.items())]
         means = tuple(float(layer.mean()) for layer in layers)
         return Zeros(
@@ -116,7 +119,7 @@ def fit(model: FfnModel, windows: Sequence[Tokens], rules: Sequence[Rule], steps
         rule.fit()
 
 
-def applied(rule: Rule, steps: Steps, tally: _Tally | None = None) -> Hook:
+def applied(rule: Rule, steps: Steps, tally: Tally | None = None) -> Hook:
     """Return a hook that puts zeros where a rule has them."""
 
     def hook(layer: int, x: Matrix, gate: Matrix | None, up: Matrix, a: Matrix) -> Matrix:
@@ -135,7 +138,7 @@ def trade_off(
     judge_windows: Sequence[Tokens],
     rules: Sequence[Rule],
     sparsities: Sequence[float],
-    progress: Callable[[str], None] = lambda _what: None,
+    progress: Callable[[str], None] | None = None,
 ) -> TradeOff:
     """Judge every rule at every sparsity.
 
@@ -154,15 +157,16 @@ def trade_off(
     if not judge_windows:
         raise CaptureError("no text was given to judge by: give at least one window")
     steps = Steps(model)
-    progress("fitting")
+    say = progress or _say_nothing
+    say("fitting")
     fit(model, fit_windows, rules, steps)
-    progress("undisturbed")
+    say("undisturbed")
     exact = [model.run(window) for window in judge_windows]
     judge = _Judge(model.language, exact, judge_windows)
     points = []
     for rule in rules:
         for sparsity in sparsities:
-            progress(f"{rule.title} at {sparsity:.0%}")
+            say(f"{rule.title} at {sparsity:.0%}")
             points.append(_point(model, judge, rule.at(sparsity), steps))
     return TradeOff(
         model=model.name,
@@ -172,6 +176,10 @@ def trade_off(
         judged_tokens=sum(map(len, judge_windows)),
         points=tuple(points),
     )
+
+
+def _say_nothing(_what: str) -> None:
+    pass
 
 
 class _Judge:
@@ -209,7 +217,7 @@ class _Judge:
 
 
 def _point(model: FfnModel, judge: _Judge, rule: Rule, steps: Steps) -> Point:
-    tally = _Tally()
+    tally = Tally()
     hook = applied(rule, steps, tally)
     parts = [
         judge.part(number, model.run(window, hook)) for number, window in enumerate(judge.windows)

@@ -141,7 +141,7 @@ class TwoLayers:
 
 
 def test_a_model_is_listened_to():
-    found = from_model(TwoLayers(), 1, [np.arange(4), np.arange(2)])
+    (found,) = from_model(TwoLayers(), [1], [np.arange(4), np.arange(2)])
     assert isinstance(found, FfnLayer)
     assert found.x.tolist() == [[6.0] * 3] * 6
     assert (found.first == 1).all()
@@ -151,4 +151,5 @@ def test_a_layer_without_a_relu_is_said_to_be_taken_as_one():
     class Silu(TwoLayers):
         activation = "silu"
 
-    assert from_model(Silu(), 0, [np.arange(2)]).name.endswith("its silu taken as a ReLU")
+    for layer in from_model(Silu(), range(2), [np.arange(2)]):
+        assert layer.name.endswith("its silu taken as a ReLU")

@@ -225,5 +225,5 @@ def test_a_folder(tmp_path):
 @pytest.mark.parametrize("family", ["ReluLlama", "OPT"])
 def test_predictors_take_its_layers(family):
     model = opened(family)
-    layer = from_model(model, 1, [TOKENS])
+    (layer,) = from_model(model, [1], [TOKENS])
     np.testing.assert_allclose(layer.activations(), heard(model)[1][1][4], atol=1e-5)
