@@ -25,6 +25,8 @@ from firmware_sim.mmio import read32
 from firmware_sim.routes import connect
 from firmware_sim.state import NONE
 
+LARGEST_ADDRESS = (1 << 63) - 1
+"""What compiled code holds; an address beyond it is outside the partition like this one."""
 LONGEST = 4096
 """Words of an op that Python looks at."""
 LOAD_PDI_WORDS = 4
@@ -69,7 +71,7 @@ def _carry_out(
     now = float(machine.state["last_op_at"])
     if op["opcode"] == txn.Opcode.READ_REGS:
         for address in ReadRegs.from_words(words[: words[1] // WORD_BYTES]).addresses:
-            reads[address] = int(_read(machine.record, address, now))
+            reads[address] = int(_read(machine.record, min(address, LARGEST_ADDRESS), now))
     else:
         pdi_id = LoadPdi.from_words(words[:LOAD_PDI_WORDS]).pdi_id
         writes = configuration.others.get(pdi_id)

@@ -89,6 +89,13 @@ def test_read_regs_tell_what_registers_hold_at_that_moment():
     assert result.reads == {SHIM_LOCK_5: 3}
 
 
+def test_an_address_of_64_bits_is_outside_the_partition_however_large_it_is():
+    largest = (1 << 64) - 1
+    result, _ = run([ReadRegs((1 << 40, largest))])
+    assert result.reads == {1 << 40: 0, largest: 0}
+    assert [found.kind for found in result.diagnostics] == ["outside-partition"] * 2
+
+
 def test_loading_another_pdi_begins_anew_with_its_configuration():
     plain = passthrough()
     writes = (plain.addresses, plain.values, plain.masks)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sparsity.errors import SparsityError
 from sparsity.models.activation import down_input
 from sparsity.models.interface import FfnWeights
-from sparsity.thresholds.methods import RULES, FfnStep, Global, PerLayer, rules
+from sparsity.thresholds.methods import RULES, FfnStep, Global, PerLayer, TealInput, rules
 
 TOKENS, K, D = 40, 64, 96
 
@@ -55,6 +55,7 @@ def test_what_is_not_zeroed_is_left_as_it_is(name):
 def test_the_input_rule_multiplies_again_with_what_is_left_of_the_input():
     seen = step()
     rule = fitted("teal-input", 0.4, seen)
+    assert isinstance(rule, TealInput)
     assert seen.x is not None and seen.weights is not None
     left = np.where(np.abs(seen.x) < rule.thresholds[0], np.float32(0), seen.x)
     assert 0.3 < (left == 0).mean() <= 0.4
