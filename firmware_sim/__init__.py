@@ -4,8 +4,8 @@
 Start at `simulate`; `calibration` holds every timing constant, `firmware` the images.
 """
 
+from firmware_sim.array.configure import Configuration, read_configuration
 from firmware_sim.calibration import PROFILES
-from firmware_sim.configure import Configuration, read_configuration
 from firmware_sim.errors import SimulationError, Stalled
 from firmware_sim.firmware import Native, Phase1, Phase2, Stock
 from firmware_sim.host_buffers import HostBuffer

@@ -36,5 +36,5 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return dispatcher
 
 
-SOURCES = source_stamp("aie2", "bdgen", "firmware_sim")
+SOURCES = source_stamp("aie2", "bdgen", "firmware_sim", "firmware_sim.array")
 """Stamp of the sources that were imported."""

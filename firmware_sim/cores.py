@@ -23,13 +23,11 @@ from numpy.typing import NDArray
 from aie2.registers import LOCKS
 from aie2.tiles import ROWS as TILE_ROWS
 from aie2.tiles import TileKind, kind
-from firmware_sim import events as e
-from firmware_sim.compiled import SOURCES, compiled
-from firmware_sim.errors import ConfigurationError
-from firmware_sim.events import happened
-from firmware_sim.locks import acquire, change, wake
-from firmware_sim.machine import Machine
-from firmware_sim.state import (
+from firmware_sim.array import events as e
+from firmware_sim.array.events import happened
+from firmware_sim.array.locks import acquire, change, wake
+from firmware_sim.array.machine import Machine
+from firmware_sim.array.state import (
     CORE_ACTOR,
     IDLE,
     LOCK_SLOTS,
@@ -39,6 +37,8 @@ from firmware_sim.state import (
     tile_index,
     tile_name,
 )
+from firmware_sim.compiled import SOURCES, compiled
+from firmware_sim.errors import ConfigurationError
 
 AT_ONCE = 1_000_000
 """Steps that a core model may take without any time passing before it counts as endless."""

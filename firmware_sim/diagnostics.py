@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from firmware_sim.compiled import compiled
-from firmware_sim.state import (
+from firmware_sim.array.state import (
     NONE,
     NOTES_KEPT,
     ROWS,
@@ -17,6 +16,7 @@ from firmware_sim.state import (
     endpoint_tile,
     tile_name,
 )
+from firmware_sim.compiled import compiled
 
 
 class Kind(NamedTuple):

@@ -15,15 +15,15 @@ from aie2 import txn
 from aie2.fields import WORD_BYTES
 from aie2.txn_rare_ops import LoadPdi, ReadRegs
 from firmware_sim import diagnostics as d
+from firmware_sim.array.configure import Configuration
+from firmware_sim.array.engine import CORE, PYTHON_OP, REROUTE, ROOM, replay, run, start
+from firmware_sim.array.machine import Machine
+from firmware_sim.array.mmio import read32
+from firmware_sim.array.routes import connect
+from firmware_sim.array.state import NONE
 from firmware_sim.compiled import SOURCES
-from firmware_sim.configure import Configuration
 from firmware_sim.cores import CoreModels, Cores
 from firmware_sim.diagnostics import report
-from firmware_sim.engine import CORE, PYTHON_OP, REROUTE, ROOM, replay, run, start
-from firmware_sim.machine import Machine
-from firmware_sim.mmio import read32
-from firmware_sim.routes import connect
-from firmware_sim.state import NONE
 
 LARGEST_ADDRESS = (1 << 63) - 1
 """What compiled code holds; an address beyond it is outside the partition like this one."""

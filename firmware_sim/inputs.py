@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from aie2 import txn
 from aie2.devices import Device, by_generation
 from aie2.devices import device as device_named
-from firmware_sim.configure import Configuration
+from firmware_sim.array.configure import Configuration
+from firmware_sim.array.machine import Machine
 from firmware_sim.diagnostics import BUFFER_NOT_SYNCED, KINDS, Diagnostic
 from firmware_sim.errors import ConfigurationError, HostBufferError
 from firmware_sim.host_buffers import Buffer, HostBuffer
-from firmware_sim.machine import Machine
 
 TOO_MANY = "too-many-buffers"
 

@@ -7,14 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2.registers import Direction
-from firmware_sim.bd_registers import WORD_BYTES
-from firmware_sim.cores import CoreModels
-from firmware_sim.diagnostics import CORE_NOT_EXECUTED, KINDS, PATCH_NOT_FOLDED, Diagnostic, read
-from firmware_sim.engine import DONE, IDLE_EVENTS, STALLED, STRICT, TIMED_OUT
-from firmware_sim.inputs import TOO_MANY
-from firmware_sim.machine import Machine
-from firmware_sim.result import TASK, Counts, Result
-from firmware_sim.state import (
+from firmware_sim.array.bd_registers import WORD_BYTES
+from firmware_sim.array.engine import DONE, IDLE_EVENTS, STALLED, STRICT, TIMED_OUT
+from firmware_sim.array.machine import Machine
+from firmware_sim.array.state import (
     CHANNEL_SLOTS,
     READY,
     ROWS,
@@ -25,6 +21,10 @@ from firmware_sim.state import (
     tile_index,
     tile_kind_channels,
 )
+from firmware_sim.cores import CoreModels
+from firmware_sim.diagnostics import CORE_NOT_EXECUTED, KINDS, PATCH_NOT_FOLDED, Diagnostic, read
+from firmware_sim.inputs import TOO_MANY
+from firmware_sim.result import TASK, Counts, Result
 from firmware_sim.waits import IDLE_REASON, Wait, cycles, explain, unfinished
 
 WATCHDOG_S = 2.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sim.array.state import EVENT
 from firmware_sim.calibration import Costs
 from firmware_sim.diagnostics import WARNINGS, Diagnostic
-from firmware_sim.state import EVENT
 from firmware_sim.waits import Wait
 
 
@@ -84,7 +84,7 @@ class Result:
     start_column: int = 0
     """Physical column at which the partition began."""
     events: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, EVENT), repr=False)
-    """Everything that happened (`firmware_sim.events`), if a trace was asked for."""
+    """Everything that happened (`firmware_sim.array.events`), if a trace was asked for."""
     waits: tuple[Wait, ...] = ()
     """Who waits for whom, in a run that could not end."""
     reads: dict[int, int] = field(default_factory=dict[int, int])

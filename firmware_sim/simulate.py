@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aie2.devices import Device
-from firmware_sim.calibration import CalibrationSource, Costs, costs_for
-from firmware_sim.configure import (
+from firmware_sim.array.configure import (
     Configuration,
     XclbinSource,
     load,
@@ -20,10 +19,13 @@ from firmware_sim.configure import (
     object_bytes,
     read_configuration,
 )
+from firmware_sim.array.engine import DONE
+from firmware_sim.array.machine import Machine
+from firmware_sim.array.state import BUFFER, EVENT
+from firmware_sim.calibration import CalibrationSource, Costs, costs_for
 from firmware_sim.cores import CoreModels
 from firmware_sim.diagnostics import ADDRESS_WINDOW_BITS, counts
 from firmware_sim.drive import drive
-from firmware_sim.engine import DONE
 from firmware_sim.errors import Stalled
 from firmware_sim.firmware import Firmware, image
 from firmware_sim.firmware.script import Context, Script
@@ -41,7 +43,6 @@ from firmware_sim.inputs import (
     tile_bytes,
     too_many,
 )
-from firmware_sim.machine import Machine
 from firmware_sim.outcome import (
     WATCHDOG_S,
     all_notes,
@@ -52,7 +53,6 @@ from firmware_sim.outcome import (
     stall_text,
 )
 from firmware_sim.result import Result
-from firmware_sim.state import BUFFER, EVENT
 from firmware_sim.waits import graph
 
 NO_EVENTS = np.zeros(0, EVENT)

@@ -12,10 +12,10 @@ from aie2 import txn_ops
 from aie2.registers import DMA, Direction
 from aie2.tiles import TileKind, kind
 from aie2.txn_rare_ops import MERGE_SYNC
-from firmware_sim.controller import POLL, TCT_BODY, WAIT
-from firmware_sim.machine import Machine
-from firmware_sim.routes import fabric_of, find, peers
-from firmware_sim.state import (
+from firmware_sim.array.controller import POLL, TCT_BODY, WAIT
+from firmware_sim.array.machine import Machine
+from firmware_sim.array.routes import fabric_of, find, peers
+from firmware_sim.array.state import (
     ARBITERS,
     CHANNEL_SLOTS,
     CHANNELS,

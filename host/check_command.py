@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from firmware_sim import check as checks
-from firmware_sim.check_findings import CONFIGURED, Finding
+from firmware_sim.check.findings import CONFIGURED, Finding
 
 STYLES = {"error": "bold red", "warning": "yellow"}
 FOUND_ERRORS = 1

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from aie2.fields import WORD_BYTES
 from firmware_sim.explain import explain as explain_design
-from firmware_sim.explain_facts import (
+from firmware_sim.explain.facts import (
     Argument,
     Explanation,
     Move,

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from firmware_sim.explain_bds import HOST
-from firmware_sim.explain_facts import (
+from firmware_sim.explain.bds import HOST
+from firmware_sim.explain.facts import (
     Bd,
     Buffer,
     Channel,

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from firmware_sim import PROFILES, Configuration, Result, Stalled, read_configuration, simulate
-from firmware_sim.activity import timeline
 from firmware_sim.calibration import Calibration
 from firmware_sim.calibration import read as read_calibration
 from firmware_sim.trace import trace_json
+from firmware_sim.trace.activity import timeline
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
 from host.run import CLOCK_MHZ

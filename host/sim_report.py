@@ -18,11 +18,12 @@ from rich.table import Table
 
 from aie2 import disasm, txn
 from aie2.registers import Direction
-from firmware_sim import Result, events
+from firmware_sim import Result
+from firmware_sim.array import events
+from firmware_sim.array.state import ROWS, channel_name, tile_name
 from firmware_sim.diagnostics import Diagnostic
 from firmware_sim.outcome import ENDS
-from firmware_sim.spans import CONTROLLER
-from firmware_sim.state import ROWS, channel_name, tile_name
+from firmware_sim.trace.spans import CONTROLLER
 from firmware_sim.waits import Wait
 from host.sim_arguments import Argument
 
@@ -273,7 +274,7 @@ def _task(task: Any) -> dict[str, Any]:
 
 
 def _event(event: tuple[float, int, int, int, int]) -> list[Any]:
-    """[cycle, kind, actor, a, b]; what a and b mean is in `firmware_sim.events`."""
+    """[cycle, kind, actor, a, b]; what a and b mean is in `firmware_sim.array.events`."""
     at, kind, actor, a, b = event
     if actor == CONTROLLER:
         name = "controller"

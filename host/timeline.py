@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim import Result
-from firmware_sim.spans import (
+from firmware_sim.array.state import channel_name
+from firmware_sim.trace.spans import (
     CONTROLLER,
     EXECUTING,
     LATENCY,
@@ -27,7 +28,6 @@ from firmware_sim.spans import (
     bandwidth,
     spread,
 )
-from firmware_sim.state import channel_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ ROW_INCHES, PANEL_INCHES, WIDTH_INCHES = 0.26, 1.7, 11.0
 
 
 def plot(result: Result, found: Timeline) -> bytes:
-    """PNG of a run's timeline (`firmware_sim.activity.timeline`)."""
+    """PNG of a run's timeline (`firmware_sim.trace.activity.timeline`)."""
     from matplotlib.figure import Figure  # a third of a second to import, for this alone
 
     rows = _rows(found)

@@ -2,7 +2,8 @@
 """When an image that scans ahead may carry out each of its ops: after it has read enough rows.
 
 `Phase2(overlap=True)` makes the ops; here each of them learns how much of the scan must be over
-before it. The controller does the rest of the scan while it waits (`firmware_sim.controller`).
+before it. The controller does the rest of the scan while it waits
+(`firmware_sim.array.controller`).
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from aie2 import txn
 from aie2.devices import Device
 from aie2.registers import MEMTILE_DMA, SHIM_DMA, Direction, DmaMap
 from aie2.tiles import COLUMN_SHIFT, ROW_SHIFT
+from firmware_sim.array.state import OP
 from firmware_sim.calibration import Costs
-from firmware_sim.state import OP
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Script:
 
     words: NDArray[np.uint32]
     ops: NDArray[Any]
-    """Records of dtype `firmware_sim.state.OP`."""
+    """Records of dtype `firmware_sim.array.state.OP`."""
     tail_cycles: float = 0.0
     """Cycles that the image still spends after its last op."""
     notes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from uuid import UUID
 from aie2.errors import FormatError
 from aie2.xclbin import HEADER, Kernel, Xclbin, read
 from aie2.xclbin_format import MAGIC
-from firmware_sim.configure import Configuration, read_configuration
+from firmware_sim.array.configure import Configuration, read_configuration
 from firmware_sim.pyxrt.arguments import CString, unknown
 from firmware_sim.pyxrt.failures import only_here
 from firmware_sim.pyxrt.metadata import Bank, banks

@@ -14,7 +14,7 @@ from functools import cache
 
 from aie2.devices import Device
 from aie2.devices import device as device_named
-from firmware_sim.configure import Configuration
+from firmware_sim.array.configure import Configuration
 from firmware_sim.errors import ConfigurationError
 from firmware_sim.inputs import start_column_of
 from firmware_sim.pyxrt.containers import Content

@@ -15,10 +15,10 @@ from routing import Tile
 from word_model import Outcome, WordModel
 
 from aie2.tiles import ROWS
-from firmware_sim import Result, Stalled, events, simulate
-from firmware_sim.diagnostics import Diagnostic
-from firmware_sim.machine import Machine
-from firmware_sim.state import (
+from firmware_sim import Result, Stalled, simulate
+from firmware_sim.array import events
+from firmware_sim.array.machine import Machine
+from firmware_sim.array.state import (
     CHANNEL_SLOTS,
     CHANNELS,
     TILE_CHANNELS,
@@ -26,6 +26,7 @@ from firmware_sim.state import (
     tile_index,
     tile_name,
 )
+from firmware_sim.diagnostics import Diagnostic
 from firmware_sim.waits import IDLE_REASON, graph
 
 ENDS = frozenset({"hang", "deadlock", "token-never-issued", "watchdog"})

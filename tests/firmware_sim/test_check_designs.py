@@ -35,12 +35,13 @@ from aie2.tiles import OFFSET_MASK, TileKind, address
 from bdgen import program
 from bdgen.bitmap import pack
 from bdgen.target import Matrix, Target
-from firmware_sim import Configuration, SimulationError, Stalled, mmio, read_configuration, simulate
+from firmware_sim import Configuration, SimulationError, Stalled, read_configuration, simulate
+from firmware_sim.array import mmio
+from firmware_sim.array.state import KINDS as TILE_KINDS
 from firmware_sim.check import check
-from firmware_sim.check_bds import describe
-from firmware_sim.check_registers import MEMORY_BYTES, classify
+from firmware_sim.check.bds import describe
+from firmware_sim.check.registers import MEMORY_BYTES, classify
 from firmware_sim.diagnostics import KINDS, WARNINGS
-from firmware_sim.state import KINDS as TILE_KINDS
 from iron_designs.shipped import catalogue
 
 NAMES = golden_names()
@@ -101,7 +102,7 @@ def test_folded_arguments_beyond_the_declared_are_a_warning():
 
 
 def test_every_kind_has_the_simulators_name_where_it_has_one():
-    from firmware_sim.check_findings import SENTENCES
+    from firmware_sim.check.findings import SENTENCES
 
     known = {kind.name for kind in KINDS}
     assert set(SENTENCES) - known == MORE_KINDS

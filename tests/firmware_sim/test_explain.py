@@ -19,7 +19,7 @@ from bdgen.bitmap import pack
 from bdgen.target import Matrix, Target
 from firmware_sim import Configuration
 from firmware_sim.explain import explain
-from firmware_sim.explain_facts import Dimension, Iteration, LockUse, Packet
+from firmware_sim.explain.facts import Dimension, Iteration, LockUse, Packet
 
 OWN, EAST = 0x20000, 0x40000
 """Word addresses of a memtile's own and its east neighbour's memory."""

@@ -9,7 +9,8 @@ from streams import GOLDEN, buffers, copy, golden, golden_buffers, passthrough, 
 
 from aie2 import txn
 from aie2.txn_rare_ops import LoadPdi, MergeSync, ReadRegs
-from firmware_sim import SimulationError, Stalled, events, simulate
+from firmware_sim import SimulationError, Stalled, simulate
+from firmware_sim.array import events
 
 SHIM_LOCK_5 = 0x14050
 

@@ -19,7 +19,7 @@ from bdgen.request import Location, Request
 from bdgen.rounds import in_rounds
 from bdgen.target import Matrix, Target
 from firmware_sim import PROFILES, Native, Phase2, SimulationError, simulate
-from firmware_sim import events as e
+from firmware_sim.array import events as e
 from firmware_sim.calibration import costs
 from firmware_sim.firmware import Firmware, image
 from firmware_sim.firmware.script import Context, Script

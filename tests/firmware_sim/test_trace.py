@@ -26,9 +26,11 @@ from streams import buffers as small_buffers
 
 from aie2.txn_rare_ops import LoadPdi
 from firmware_sim import Stalled, simulate
-from firmware_sim import events as e
-from firmware_sim.activity import in_order, timeline
-from firmware_sim.spans import (
+from firmware_sim.array import events as e
+from firmware_sim.array.state import EVENT, channel_id, channel_name
+from firmware_sim.trace import trace_json
+from firmware_sim.trace.activity import in_order, timeline
+from firmware_sim.trace.spans import (
     BD,
     CONTROLLER,
     LATENCY,
@@ -42,8 +44,6 @@ from firmware_sim.spans import (
     bandwidth,
     spread,
 )
-from firmware_sim.state import EVENT, channel_id, channel_name
-from firmware_sim.trace import trace_json
 
 PASSTHROUGH = "passthrough_c1_ch1_o1k_npu1"
 CASES = (

@@ -15,7 +15,7 @@ from aie2.devices import Device
 from aie2.dma_registers import MEMTILE_PAD_VALUES
 from aie2.registers import CHANNEL_CTRL, DMA, LOCK_VALUE, LOCKS, Direction
 from aie2.tiles import TileKind, address, kind, split
-from firmware_sim.state import tile_name
+from firmware_sim.array.state import tile_name
 
 ALL = 0xFFFFFFFF
 LOCK_MAX = LOCK_VALUE.field("value").max
