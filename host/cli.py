@@ -139,13 +139,18 @@ def run(
     """Gather the wanted rows, simulated or on an NPU, check every byte, show the time."""
     if ffn is not None:
         for name, given in (
-            ("--mask", mask),
-            ("--rows", rows),
-            ("--row-bytes", row_bytes),
-            ("--layer", layer),
-            ("--clock-mhz", clock_mhz),
+            ("--mask", mask is not None),
+            ("--rows", rows is not None),
+            ("--row-bytes", row_bytes is not None),
+            ("--layer", layer is not None),
+            ("--clock-mhz", clock_mhz is not None),
+            ("--queue-guard", queue_guard != "wait"),
+            ("--phase2-scan", phase2_scan != "whole"),
+            ("--effort", effort != "fast"),
+            ("--addressing", addressing != "patch"),
+            ("--no-sweep", not sweep),
         ):
-            if given is not None:
+            if given:
                 raise UsageError(f"{name} is of a single gather: leave it out with --ffn")
         if backend != "sim":
             raise UsageError("--ffn is simulated: leave --backend out")

@@ -128,7 +128,7 @@ def _layers(
     elif Path(model).suffix == ".npz":
         yield read_layer(model, layer or 0)
     else:
-        yield _run(model, layer, tokens or RUN_TOKENS)
+        yield _run(model, layer, RUN_TOKENS if tokens is None else tokens)
 
 
 def _run(name: str, layer: int | None, tokens: int) -> FfnLayer:

@@ -97,6 +97,10 @@ def model_masks(options: Options) -> ModelMasks:
     """
     _profiles(options.profile)
     device_named(options.device)
+    if options.seed < 0:
+        raise UsageError(f"--seed {options.seed} is negative: give 0 or more")
+    if options.sparsity is not None and not 0 <= options.sparsity <= 1:
+        raise UsageError(f"--sparsity {options.sparsity} is not a share: give 0 to 1")
     name = options.model.lower()
     if name == USE_LITE:
         _refuse(options, sparsity=True)
@@ -119,7 +123,8 @@ def _of_running(options: Options) -> ModelMasks:
     opened = catalogue.open_model(options.model)
     if opened.model.activation != "relu":
         _refuse(options, token=True)
-        return masks.thresholded(opened, options.sparsity or SPARSITY, JUDGE_TOKENS)
+        share = SPARSITY if options.sparsity is None else options.sparsity
+        return masks.thresholded(opened, share, JUDGE_TOKENS)
     _refuse(options, sparsity=True)
     windows = opened.windows(0, RUN_TOKENS).judge
     layers = from_model(opened.model, range(opened.model.layers), windows)

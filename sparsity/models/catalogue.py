@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsity.errors import PackageError
+from sparsity.errors import CaptureError, PackageError
 from sparsity.models import piper, piper_phonemes, smollm2, text, use_lite_ffn
 from sparsity.models.interface import FfnModel, Tokens
 from sparsity.models.llama import Llama
@@ -45,6 +45,10 @@ class Opened:
         Raises:
             CaptureError: no such file, or too little text.
         """
+        if fit < 0 or judge < 1:
+            raise CaptureError(
+                f"{fit} tokens to fit on and {judge} to judge by: give 0 or more, and 1 or more"
+            )
         texts = self.read(file)
         if not self.window:
             return text.whole_texts(self.encode, texts)

@@ -191,6 +191,10 @@ def test_one_layer_of_a_gated_model_from_the_command_line(tmp_path):
         (("--ffn", "all", "--profile", "best"), "--profile 'best'"),
         (("--ffn", "0", "--model", "use-lite", "--phase", "phase1"), "not one of auto, host"),
         (("--ffn", "0", "--model", "use-lite", "--columns", "9"), "--columns 9 cannot be"),
+        (("--ffn", "0", "--seed", "-1"), "--seed -1 is negative"),
+        (("--ffn", "0", "--sparsity", "nan"), "--sparsity nan is not a share"),
+        (("--ffn", "0", "--sparsity", "1.5"), "--sparsity 1.5 is not a share"),
+        (("--ffn", "0", "--effort", "best"), "--effort is of a single gather"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, monkeypatch, arguments, why):
