@@ -41,6 +41,7 @@ from host.report import plot, show
 from host.sim_command import sim
 from host.sparsity_app import sparsity
 from host.token import command as token_command
+from host.token import show as token_show
 from iron_designs.errors import DesignError
 from sparsity.errors import SparsityError
 from sparsity.masks import read_vector
@@ -220,8 +221,8 @@ def _run_ffn(options: token_command.Options, json_file: Path, plot_file: Path) -
     with progress("simulating", token_command.steps(model, options), err) as advance:
         found = token_command.run_ffn(options, model, advance)
     write_whole(token_command.files(found, json_file, plot_file))
-    width = None if out.is_terminal else token_command.PIPE_COLUMNS
-    token_command.show(found, Console(width=width))
+    width = None if out.is_terminal else token_show.PIPE_COLUMNS
+    token_show.show(found, Console(width=width))
     out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -3,5 +3,5 @@
 
 `sources` says what each way of knowing the wanted rows reads, and in which steps; `masks` has the
 masks of a model's layers; `timing` simulates every gather; `report` adds up layers to a token;
-`command` is `sparsebd run --ffn`.
+`show` prints and draws it; `command` is `sparsebd run --ffn`.
 """
