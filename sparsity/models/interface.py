@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsity.errors import CaptureError
+
 Matrix = NDArray[np.float32]
 Tokens = NDArray[np.int64]
 
@@ -92,3 +94,9 @@ class FfnModel(Protocol):
             Logits [T, vocabulary] of a language model, else what it makes of the text, any shape.
         """
         ...
+
+
+def check_layer(model: FfnModel, layer: int) -> None:
+    """CaptureError for a layer that a model lacks."""
+    if not 0 <= layer < model.layers:
+        raise CaptureError(f"{model.name} has no layer {layer}: give 0 to {model.layers - 1}")

@@ -15,7 +15,7 @@ import numpy as np
 from sparsity.errors import CaptureError, PackageError
 from sparsity.models.activation import silu
 from sparsity.models.gguf_file import GgufFile
-from sparsity.models.interface import FfnWeights, Hook, Matrix, Tokens
+from sparsity.models.interface import FfnWeights, Hook, Matrix, Tokens, check_layer
 
 ARCHITECTURE = "llama"
 
@@ -103,9 +103,8 @@ class Llama:
         return np.asarray(self.tokenizer.encode(text).ids, np.int64)
 
     def weights(self, layer: int) -> FfnWeights:
-        """One layer's FFN weights."""
-        if not 0 <= layer < self.layers:
-            raise CaptureError(f"{self.name} has layers 0 to {self.layers - 1}, not {layer}")
+        """One layer's FFN weights; CaptureError for a layer that it lacks."""
+        check_layer(self, layer)
         own = self._layers[layer]
         return FfnWeights(own.up, np.ascontiguousarray(own.down.T), own.gate)
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from sparsity.errors import PackageError, SparsityError
 from sparsity.models.fetch import PackagedFile, fetch
-from sparsity.models.interface import FfnWeights
+from sparsity.models.interface import FfnWeights, check_layer
 from sparsity.models.piper_phonemes import Phonemes
 
 if TYPE_CHECKING:
@@ -174,9 +174,8 @@ class PiperEncoder:
         self.k, self.d = layers[0].ffn.up.shape
 
     def weights(self, layer: int) -> FfnWeights:
-        """A layer's FFN, rows as the module says; SparsityError for a layer that it lacks."""
-        if not 0 <= layer < self.layers:
-            raise SparsityError(f"{self.name} has no layer {layer}: give 0 to {self.layers - 1}")
+        """A layer's FFN, rows as the module says; CaptureError for a layer that it lacks."""
+        check_layer(self, layer)
         return self._layers[layer].ffn
 
     def run(self, tokens: Tokens, hook: Hook | None = None) -> Matrix:

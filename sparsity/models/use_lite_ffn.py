@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsity.errors import SparsityError
-from sparsity.models.interface import FfnWeights
+from sparsity.models.interface import FfnWeights, check_layer
 from sparsity.tfjs_package import read_package
 from sparsity.tokenizer import UnigramTokenizer
 from sparsity.use_lite import MAX_TOKENS, Array, Dense, UseLite, encode, load_model
@@ -67,9 +66,8 @@ class UseLiteFfn:
         self.k, self.d = model.layers[0].down.kernel.shape
 
     def weights(self, layer: int) -> FfnWeights:
-        """A layer's FFN, one row per neuron; SparsityError for a layer that it lacks."""
-        if not 0 <= layer < self.layers:
-            raise SparsityError(f"{self.name} has no layer {layer}: give 0 to {self.layers - 1}")
+        """A layer's FFN, one row per neuron; CaptureError for a layer that it lacks."""
+        check_layer(self, layer)
         up, down = self.model.layers[layer].up, self.model.layers[layer].down
         return FfnWeights(
             gate=None,

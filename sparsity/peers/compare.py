@@ -19,6 +19,7 @@ from sparsity.models.perplexity import perplexity
 from sparsity.models.text import Windows
 from sparsity.peers import llama_torch, nncf_run
 from sparsity.peers.ema import EmaQuantile
+from sparsity.recording.hugging_face import HuggingFaceModel
 from sparsity.thresholds.methods import FfnStep, PerLayer, Rule
 
 LEVELS = (0.3, 0.5, 0.7)
@@ -99,7 +100,7 @@ def compare(
         dense = perplexity(model, windows.judge)
         return _comparison(model, "numpy", windows, dense, rows)
     module = llama_torch.build(file)
-    other = llama_torch.TorchLlama(module, model.name)
+    other = HuggingFaceModel(module, name=model.name)
     check = check_forward(model, other, windows)
     rows = [row for level in levels for row in _rows_in_torch(other, windows, level)]
     return _comparison(model, "torch", windows, check.perplexity_there, rows, check)
@@ -109,8 +110,8 @@ def _rules(levels: Sequence[float]) -> list[Rule]:
     return [rule(level) for level in levels for rule in (EmaQuantile, PerLayer)]
 
 
-def _rows_in_torch(model: llama_torch.TorchLlama, windows: Windows, level: float) -> list[Row]:
-    sparse = nncf_run.sparsify(model.module, windows.fit, level)
+def _rows_in_torch(model: HuggingFaceModel, windows: Windows, level: float) -> list[Row]:
+    sparse = nncf_run.sparsify(model.model, windows.fit, level)
     judged = nncf_run.judge(sparse, windows.judge)
     theirs = Row(
         NNCF,

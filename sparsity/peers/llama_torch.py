@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A GGUF model of the Llama family in transformers: what peers work on, and a second forward.
 
-The same weights as `sparsity.models.llama` dequantises, in someone else's forward pass. Needs torch
-and transformers (`pip install 'sparsebd[peers]'`), imported when first used.
+The same weights as `sparsity.models.llama` dequantises, in someone else's forward pass; as an
+`FfnModel` with `sparsity.recording.hugging_face.HuggingFaceModel`. Needs torch and transformers
+(`pip install 'sparsebd[peers]'`), imported when first used.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsity.errors import CaptureError, PackageError
+from sparsity.errors import PackageError
 from sparsity.models.gguf_file import GgufFile
-from sparsity.models.interface import FfnWeights, Hook, Matrix, Tokens
+from sparsity.models.interface import Matrix
 from sparsity.models.llama import Config
 
 EXTRA = "pip install 'sparsebd[peers]'"
@@ -103,69 +104,3 @@ def _state(file: GgufFile, sizes: Config, tied: bool) -> dict[str, Matrix]:
             weight = unpermuted(weight, heads[theirs]) if theirs in heads else weight
             state[f"model.layers.{layer}.{theirs}.weight"] = weight
     return state
-
-
-class TorchLlama:
-    """Such a module as an `FfnModel`: its layers heard, and changed, through torch's hooks."""
-
-    gated = True
-    activation = "silu"
-    language = True
-
-    def __init__(self, module: Any, name: str) -> None:
-        self.name = name
-        self.module = module
-        """A `LlamaForCausalLM`, or what a peer made of one."""
-        config = module.config
-        self.layers, self.d, self.k = (
-            int(each)
-            for each in (config.num_hidden_layers, config.hidden_size, config.intermediate_size)
-        )
-
-    def weights(self, layer: int) -> FfnWeights:
-        """One layer's FFN weights."""
-        if not 0 <= layer < self.layers:
-            raise CaptureError(f"{self.name} has layers 0 to {self.layers - 1}, not {layer}")
-        ffn = self.module.model.layers[layer].mlp
-        gate, up, down = (
-            part.weight.detach().numpy() for part in (ffn.gate_proj, ffn.up_proj, ffn.down_proj)
-        )
-        return FfnWeights(up, np.ascontiguousarray(down.T), gate)
-
-    def run(self, tokens: Tokens, hook: Hook | None = None) -> Matrix:
-        """Return the logits [T, vocabulary] of a text of T tokens; `hook` as the interface says."""
-        torch = peer("torch")
-        hooks = [] if hook is None else self._listen(hook)
-        try:
-            with torch.no_grad():
-                numbers = torch.from_numpy(np.asarray(tokens, np.int64))[None]
-                return self.module(input_ids=numbers).logits[0].numpy()
-        finally:
-            for each in hooks:
-                each.remove()
-
-    def _listen(self, hook: Hook) -> list[Any]:
-        """Torch's handles of one hook on every layer."""
-        torch = peer("torch")
-        heard: dict[str, Matrix] = {}
-        handles = []
-        for number, block in enumerate(self.module.model.layers):
-            ffn = block.mlp
-
-            def gate(_: Any, given: Any, made: Any) -> None:
-                heard["x"], heard["gate"] = given[0][0].numpy(), made[0].numpy()
-
-            def up(_: Any, __: Any, made: Any) -> None:
-                heard["up"] = made[0].numpy()
-
-            def down(_: Any, given: Any, layer: int = number) -> Any:
-                a = given[0][0].numpy()
-                instead = hook(layer, heard["x"], heard["gate"], heard["up"], a)
-                return None if instead is None else (torch.from_numpy(instead)[None],)
-
-            handles += [
-                ffn.gate_proj.register_forward_hook(gate),
-                ffn.up_proj.register_forward_hook(up),
-                ffn.down_proj.register_forward_pre_hook(down),
-            ]
-        return handles

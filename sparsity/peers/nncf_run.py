@@ -17,7 +17,8 @@ from typing import Any
 from sparsity.errors import SparsityError
 from sparsity.models.interface import Tokens
 from sparsity.models.perplexity import perplexity
-from sparsity.peers.llama_torch import TorchLlama, peer
+from sparsity.peers.llama_torch import peer
+from sparsity.recording.hugging_face import HuggingFaceModel
 
 DOWN = ".*down_proj.*"
 """Which of the module's operations get sparse inputs."""
@@ -88,7 +89,7 @@ def judge(sparse: Sparsified, windows: Sequence[Tokens]) -> Judged:
         totals[sparsifier] = totals.get(sparsifier, 0) + made.numel()
 
     handles = [each.register_forward_hook(count) for each in _sparsifiers(sparse.module)]
-    model = TorchLlama(sparse.module, "NNCF")
+    model = HuggingFaceModel(sparse.module, name="NNCF")
     try:
         found = perplexity(model, windows)
     finally:

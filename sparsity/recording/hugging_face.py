@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparsity.errors import CaptureError, PackageError
-from sparsity.models.interface import FfnWeights, Hook, Matrix, Tokens
+from sparsity.models.interface import FfnWeights, Hook, Matrix, Tokens, check_layer
 from sparsity.recording.families import Ffn, activation_of, find_ffns
 from sparsity.recording.models import check_layers
 
@@ -70,7 +70,7 @@ class HuggingFaceModel:
         Raises:
             CaptureError: no such layer, or a gate with a bias, for which there is no place.
         """
-        check_layers(self.layers, [layer])
+        check_layer(self, layer)
         ffn = self.ffns[layer]
         up, bias = _array(ffn.up.weight), _bias(ffn.up)
         gate = None if ffn.gate is None else _array(ffn.gate.weight)

