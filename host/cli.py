@@ -36,8 +36,9 @@ from host.explain_command import explain
 from host.outputs import check_writable, write_whole
 from host.permute_command import permute
 from host.plan_command import plan
+from host.plots import check_plot, rendered
 from host.progress import progress
-from host.report import plot, show
+from host.report import draw, show
 from host.sim_command import sim
 from host.sparsity_app import sparsity
 from host.token import command as token_command
@@ -133,9 +134,9 @@ def run(
     json_file: Annotated[Path, typer.Option("--json", help="where the JSON goes")] = (
         OUT / "run.json"
     ),
-    plot_file: Annotated[Path, typer.Option("--plot", help="where the plot (PNG) goes")] = (
-        OUT / "run.png"
-    ),
+    plot_file: Annotated[
+        Path, typer.Option("--plot", help="where the plot goes, .png, .svg or .pdf")
+    ] = (OUT / "run.png"),
 ) -> None:
     """Gather the wanted rows, simulated or on an NPU, check every byte, show the time."""
     if ffn is not None:
@@ -200,11 +201,12 @@ def _run(options: runner.Options, opened: Device, json_file: Path, plot_file: Pa
     if OUT in (json_file.parent, plot_file.parent):
         OUT.mkdir(exist_ok=True)
     check_writable(json_file, plot_file)
+    check_plot(plot_file)
     what = "simulating (the first run ever also compiles)" if opened.backend == "sim" else "running"
     with progress(what, job.steps, err) as advance:
         report = runner.run(job, advance)
     data = (report.model_dump_json(indent=1) + "\n").encode()
-    write_whole({json_file: data, plot_file: plot(report)})
+    write_whole({json_file: data, plot_file: rendered(draw(report), plot_file)})
     show(report, out)
     out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)
     if not all(case.data_ok for case in (*report.cases, *report.sweep)):
@@ -216,6 +218,7 @@ def _run_ffn(options: token_command.Options, json_file: Path, plot_file: Path) -
     if OUT in (json_file.parent, plot_file.parent):
         OUT.mkdir(exist_ok=True)
     check_writable(json_file, plot_file)
+    check_plot(plot_file)
     with err.status(f"reading {options.model}"):
         model = token_command.model_masks(options)
     with progress("simulating", token_command.steps(model, options), err) as advance:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import io
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from rich import box
@@ -13,7 +13,11 @@ from rich.table import Table
 
 from host.cases import AUTO, PHASES
 from host.measure import Case
+from host.plots import new_figure
 from sparsity.masks import PATTERNS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = dict(
     zip(
@@ -118,11 +122,9 @@ def _ordered(cases: list[Case], phase: str) -> list[Case]:
     return sorted((case for case in cases if case.phase == phase), key=lambda case: case.sparsity)
 
 
-def plot(report: Report) -> bytes:
-    """PNG: time against sparsity, one line and band per phase, the bound dashed."""
-    from matplotlib.figure import Figure  # a third of a second to import, for this alone
-
-    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+def draw(report: Report) -> Figure:
+    """Draw time against sparsity, one line and band per phase, the bound dashed."""
+    figure = new_figure(8, 5)
     axes = figure.subplots()
     cases = report.sweep or report.cases
     for phase in COLOURS:
@@ -148,9 +150,7 @@ def plot(report: Report) -> bytes:
     axes.set_title(_headline(report), fontsize=10, parse_math=False)
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure
 
 
 def _headline(report: Report) -> str:

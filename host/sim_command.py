@@ -25,10 +25,11 @@ from firmware_sim.trace import trace_json
 from firmware_sim.trace.activity import timeline
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, rendered
 from host.run import CLOCK_MHZ
 from host.sim_arguments import Argument, arguments, expectations, outputs
 from host.sim_report import Outcome, compare, op_texts, show, to_json
-from host.timeline import plot
+from host.timeline import draw
 
 BAND = "band"
 CENTRAL = "central"
@@ -93,7 +94,7 @@ def sim(
         Path | None, typer.Option("--json", help="where the whole result goes as JSON")
     ] = None,
     plot_file: Annotated[
-        Path | None, typer.Option("--plot", help="where a plot of the timeline goes (PNG)")
+        Path | None, typer.Option("--plot", help="a plot of the timeline, as .png, .svg or .pdf")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="stop at the first mistake; hardware would go on")
@@ -122,6 +123,7 @@ def sim(
     given = arguments(arg or ())
     files = Files(outputs(out or (), given), trace, json_file, plot_file)
     check_writable(*files.all)
+    check_plot(plot_file)
     request = Request(
         configuration=read_configuration(xclbin),
         insts=insts.read_bytes(),
@@ -190,7 +192,7 @@ def contents(outcome: Outcome, files: Files, keep_partial: bool) -> dict[Path, b
         if files.trace:
             found[files.trace] = trace_json(outcome.result, happened)
         if files.plot:
-            found[files.plot] = plot(outcome.result, happened)
+            found[files.plot] = rendered(draw(outcome.result, happened), files.plot)
     return found
 
 

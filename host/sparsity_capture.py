@@ -19,6 +19,7 @@ from rich.console import Console
 from host import sparsity_capture_report as reports
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, rendered
 from host.progress import progress
 from sparsity.capture import load_use_lite
 from sparsity.errors import ShapeError
@@ -77,7 +78,7 @@ def capture(
 ) -> None:
     """Record what enters a model's down projections: histograms, masks, statistics by layer."""
     check_writable(*(path for path in (out, json_file, plot) if path is not None))
-    reports.check_plot(plot)
+    check_plot(plot)
     wanted = None if layers is None else _numbers(layers)
     tables = None if _is_source(model) else _tables(model, neurons)
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
@@ -98,7 +99,7 @@ def capture(
         recording = read(path)
         found = reports.describe(recording)
         if plot is not None:
-            files[plot] = reports.draw(recording, plot.suffix.lower()[1:])
+            files[plot] = rendered(reports.draw(recording), plot)
     if json_file is not None:
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -13,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from host.errors import UsageError
+from host.plots import new_figure
 from sparsity.recording.moments import Statistics
 from sparsity.recording.powerinfer import hottest
 from sparsity.recording.published import SparsityTable
 from sparsity.recording.reading import Recording
 
-PLOTS = ".png", ".svg", ".pdf"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 QUANTILES = (0.5, 0.7, 0.9)
 """Sparsities whose thresholds are shown."""
 _PLAIN: dict[str, Any] = {"box": None, "pad_edge": False}
@@ -63,13 +64,6 @@ class Tables(BaseModel):
     def of(cls, name: str, tables: list[SparsityTable]) -> Tables:
         """Take tables that were read."""
         return cls(name=name, sparsities={each.what: list(each.by_layer) for each in tables})
-
-
-def check_plot(plot: Path | None) -> None:
-    """Refuse a file name that no plot can be written to; UsageError."""
-    if plot is not None and plot.suffix.lower() not in PLOTS:
-        suffix = plot.suffix or "a file without suffix"
-        raise UsageError(f"no plot as {suffix}: give .png, .svg, .pdf")
 
 
 def describe(recording: Recording) -> Figures:
@@ -154,19 +148,18 @@ def _show_tables(found: Tables, console: Console) -> None:
     console.print(table)
 
 
-def draw(recording: Recording, form: str) -> bytes:
-    """Draw the share of values below each magnitude, and sparsity by layer, as a file's bytes.
+def draw(recording: Recording) -> Figure:
+    """Draw the share of values below each magnitude, and sparsity by layer.
 
     Raises:
         UsageError: the recording has no histogram.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
     drawn = [layer for layer in recording.layers if recording.layer(layer).has_histogram]
     if not drawn:
         raise UsageError("there is no histogram to draw in this recording: leave out --plot")
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = new_figure(11, 4)
     left, right = figure.subplots(1, 2)
     colours = colormaps["viridis"]
     middles = (np.arange(1 << 15, dtype=np.uint32) << 16 | 0x8000).view(np.float32)
@@ -188,6 +181,4 @@ def draw(recording: Recording, form: str) -> bytes:
         right.xaxis.get_major_locator().set_params(integer=True)
     else:
         right.set_axis_off()
-    file = io.BytesIO()
-    figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
-    return file.getvalue()
+    return figure

@@ -19,6 +19,7 @@ from rich.console import Console
 from host import sparsity_patterns_report as reports
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, rendered
 from sparsity import similar
 from sparsity.capture import load_use_lite
 from sparsity.models import catalogue
@@ -61,11 +62,15 @@ def patterns(
         Path | None, typer.Option("--json", help="where the figures go as JSON")
     ] = None,
     plot_file: Annotated[
-        Path | None, typer.Option("--plot", help="where the plot (PNG) goes")
+        Path | None,
+        typer.Option(
+            "--plot", help="rows left to skip against tokens at once, as .png, .svg or .pdf"
+        ),
     ] = None,
 ) -> None:
     """How far one token's wanted rows foretell the next one's, beside chance."""
     check_writable(*(path for path in (json_file, plot_file) if path is not None))
+    check_plot(plot_file)
     recorded = masks is not None or model == SHIPPED
     if recorded and (layer or sparsity is not None or similar_inputs or text is not None):
         raise UsageError(
@@ -83,7 +88,7 @@ def patterns(
     if json_file is not None:
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     if plot_file is not None:
-        files[plot_file] = reports.plot(found.layers)
+        files[plot_file] = rendered(reports.draw(found.layers), plot_file)
     write_whole(files)
     reports.show(found, Console())
     if found.similar is not None:

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from host.plots import new_figure
 from sparsity.patterns import batch_sparsity, consecutive, last_token, union_sparsity
 from sparsity.similar import SimilarInputs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WINDOWS = (1, 2, 4, 8, 16)
 """Tokens that are decoded at once."""
@@ -196,10 +197,9 @@ def _share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def plot(layers: list[LayerPatterns]) -> bytes:
-    """PNG: what is left to skip against tokens at once, per layer, beside chance."""
-    figure = Figure(figsize=(7, 4), layout="tight")
-    FigureCanvasAgg(figure)
+def draw(layers: list[LayerPatterns]) -> Figure:
+    """Draw what is left to skip against tokens at once, per layer, beside chance."""
+    figure = new_figure(7, 4)
     axes: Any = figure.subplots()
     for each in layers:
         at = [union.tokens for union in each.unions]
@@ -213,6 +213,4 @@ def plot(layers: list[LayerPatterns]) -> bytes:
     axes.set_ylabel("rows that none of them wants (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure

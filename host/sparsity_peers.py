@@ -8,20 +8,18 @@ not installed, its rule restated in numpy stands for it, and the output says so.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, new_figure, rendered
 from sparsity.models import catalogue, smollm2
 from sparsity.models.fetch import fetch
 from sparsity.models.llama import Llama
@@ -29,9 +27,11 @@ from sparsity.peers.compare import LEVELS, NNCF, RESTATED, Comparison, Row, comp
 from sparsity.peers.llama_torch import EXTRA
 from sparsity.peers.nncf_run import installed
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SMOLLM2 = "smollm2"
 FIT_TOKENS, JUDGE_TOKENS = 1536, 3072
-PLOTS = ".png", ".svg", ".pdf"
 _WIDTH = 120
 """Of the tables where there is no terminal to ask."""
 
@@ -59,7 +59,8 @@ def peers(
     For every level: zeros on text that was not calibrated on, perplexity, and calibration time.
     """
     check_writable(*(path for path in (json_file, plot) if path is not None))
-    levels = _levels(at, plot)
+    check_plot(plot)
+    levels = _levels(at)
     opened = catalogue.open_model(model)
     own = opened.model
     if not isinstance(own, Llama):
@@ -69,7 +70,7 @@ def peers(
     whole = not restated and installed() is not None
     with Console(stderr=True).status(f"calibrating at {len(levels)} levels (minutes)"):
         found = compare(own, parts, levels, file if whole else None)
-    files = {} if plot is None else {plot: draw(found, plot.suffix.lower()[1:])}
+    files = {} if plot is None else {plot: rendered(draw(found), plot)}
     if json_file is not None:
         files[json_file] = (json.dumps(dataclasses.asdict(found), indent=1) + "\n").encode()
     write_whole(files)
@@ -78,14 +79,10 @@ def peers(
         typer.echo(f"wrote {' and '.join(map(str, files))}")
 
 
-def _levels(at: list[float] | None, plot: Path | None) -> tuple[float, ...]:
+def _levels(at: list[float] | None) -> tuple[float, ...]:
     for level in at or ():
         if not 0 < level < 1:
             raise UsageError(f"{level} is not a share to zero: give some between 0 and 1")
-    if plot is not None and plot.suffix.lower() not in PLOTS:
-        raise UsageError(
-            f"no plot as {plot.suffix or 'a file without suffix'}: give {', '.join(PLOTS)}"
-        )
     return tuple(at or LEVELS)
 
 
@@ -151,11 +148,10 @@ def _shown(found: Comparison) -> set[str]:
     return methods - {RESTATED} if NNCF in methods else methods
 
 
-def draw(found: Comparison, kind: str) -> bytes:
-    """A plot of how far each layer's zeros are from what was asked; a panel per level."""
+def draw(found: Comparison) -> Figure:
+    """Draw how far each layer's zeros are from what was asked; a panel per level."""
     levels = sorted({row.target for row in found.rows})
-    figure = Figure(figsize=(1.5 + 3 * len(levels), 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.5 + 3 * len(levels), 4)
     panels: Any = figure.subplots(1, len(levels), sharey=True, squeeze=False)[0]
     for panel, level in zip(panels, levels, strict=True):
         for row in found.rows:
@@ -167,6 +163,4 @@ def draw(found: Comparison, kind: str) -> bytes:
         panel.legend(fontsize="small")
     panels[0].set_ylabel("zeros on other text, points above asked")
     figure.suptitle(found.model)
-    whole = io.BytesIO()
-    figure.savefig(whole, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    return whole.getvalue()
+    return figure

@@ -19,6 +19,7 @@ from rich.console import Console
 from host import sparsity_predict_report as reports
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, rendered
 from sparsity.models import catalogue
 from sparsity.predictor.compare import CURVE, MISSED, compare
 from sparsity.predictor.layers import FfnLayer, from_model, read_layer
@@ -78,10 +79,7 @@ def predict(
 ) -> None:
     """Predict zero rows from sign bits before a weight is read: precision, misses, error, bytes."""
     check_writable(*(path for path in (json_file, plot) if path is not None))
-    if plot is not None and plot.suffix.lower() not in reports.PLOTS:
-        raise UsageError(
-            f"no plot as {plot.suffix or 'a file without suffix'}: give .png, .svg, .pdf"
-        )
+    check_plot(plot)
     if package is not None and tokens is None:
         raise UsageError("--package needs --tokens: give both")
     if tokens is not None and package is None and model in (USE_LITE, MADE_UP):
@@ -96,7 +94,7 @@ def predict(
             )
             if plot is not None:
                 curves[each.name] = compare(each, rank or (), CURVE)
-    files = {} if plot is None else {plot: reports.draw(curves, plot.suffix.lower()[1:])}
+    files = {} if plot is None else {plot: rendered(reports.draw(curves), plot)}
     if json_file is not None:
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic
 from rich.console import Console
 from rich.table import Table
 
+from host.plots import new_figure
 from sparsity.predictor import theory
 from sparsity.predictor.alpha import rescale, sigmas
 from sparsity.predictor.compare import Point, compare, sign_name
@@ -19,7 +19,9 @@ from sparsity.predictor.predict import scores
 from sparsity.predictor.quality import judge
 from sparsity.predictor.signs import pack_signs
 
-PLOTS = ".png", ".svg", ".pdf"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PAPER_WIDTH = 5120
 """Width at which the paper gives its alphas, ProSparse-Llama2-13B's."""
 
@@ -148,12 +150,11 @@ def _table(first: str, rows: Sequence[Judged]) -> Table:
     return table
 
 
-def draw(curves: Mapping[str, Sequence[Point]], form: str) -> bytes:
+def draw(curves: Mapping[str, Sequence[Point]]) -> Figure:
     """Draw, per layer, the share of rows skipped against the share of active neurons missed."""
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.5 * len(curves) + 2, 4.5), layout="constrained")
+    figure = new_figure(4.5 * len(curves) + 2, 4.5)
     lines = {}
     for place, (name, points) in enumerate(curves.items()):
         axes = figure.add_subplot(1, len(curves), place + 1)
@@ -165,6 +166,4 @@ def draw(curves: Mapping[str, Sequence[Point]], form: str) -> bytes:
         axes.set(xscale="log", xlabel="active neurons missed", title=name, ylim=(0, 1))
         axes.set_ylabel("rows skipped")
     figure.legend(lines.values(), lines.keys(), loc="outside right center", fontsize="small")
-    file = io.BytesIO()
-    figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
-    return file.getvalue()
+    return figure

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from host import sparsity_tables_npu as npus
 from host import sparsity_tables_report as reports
-from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, rendered
 from sparsity.tables.catalogue import figures
 from sparsity.tables.figure import SeedFigure
 
@@ -61,12 +61,9 @@ def tables(
 ) -> None:
     """Show every table and figure that the three seeds state beside what comes out here."""
     check_writable(*(path for path in (json_file, plot) if path is not None))
-    if plot is not None and plot.suffix.lower() not in reports.PLOTS:
-        raise UsageError(
-            f"no plot as {plot.suffix or 'a file without suffix'}: give .png, .svg, .pdf"
-        )
+    check_plot(plot)
     made = reports.report(_found(seed, npu))
-    files = {} if plot is None else {plot: reports.draw(made.figures, plot.suffix.lower()[1:])}
+    files = {} if plot is None else {plot: rendered(reports.draw(made.figures), plot)}
     if json_file is not None:
         files[json_file] = (made.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import pydantic
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from host.plots import new_figure
 from sparsity.tables.catalogue import SEEDS, totals
 from sparsity.tables.figure import SeedFigure, Verdict
 
-PLOTS = ".png", ".svg", ".pdf"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _COLOURS = {
     Verdict.SAME: "green",
     Verdict.DIFFERS: "yellow",
@@ -99,13 +102,12 @@ def value(ours: int | float | str) -> str:
     return f"{ours:,.1f}" if abs(ours) >= 10_000 else f"{ours:.5g}"
 
 
-def draw(found: Sequence[SeedFigure], form: str) -> bytes:
-    """Draw ours over the seed's, one point for each pair of numbers; `form` is png, svg or pdf."""
-    from matplotlib.figure import Figure
+def draw(found: Sequence[SeedFigure]) -> Figure:
+    """Draw ours over the seed's, one point for each pair of numbers."""
     from matplotlib.ticker import LogLocator
 
     points = [each for each in found if each.ratio is not None and each.ratio > 0]
-    figure = Figure(figsize=(10, 2 + 0.16 * len(points)), layout="constrained")
+    figure = new_figure(10, 2 + 0.16 * len(points))
     axes = figure.add_subplot()
     for place, each in enumerate(points):
         ratio = min(max(each.ratio or 1.0, 1 / _MOST_OF_AXIS), _MOST_OF_AXIS)
@@ -120,6 +122,4 @@ def draw(found: Sequence[SeedFigure], form: str) -> bytes:
     for verdict, colour in _PLOT_COLOURS.items():
         axes.plot([], [], "o", color=colour, label=str(verdict))
     axes.legend(loc="lower right")
-    file = io.BytesIO()
-    figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
-    return file.getvalue()
+    return figure

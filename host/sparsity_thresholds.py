@@ -7,23 +7,24 @@ here is what a user types, the table, the JSON and the plot.
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
 from host.errors import UsageError
 from host.outputs import check_writable, write_whole
+from host.plots import check_plot, new_figure, rendered
 from sparsity.models import catalogue
 from sparsity.thresholds.methods import RULES, rules
 from sparsity.thresholds.trade_off import PERPLEXITY, Point, TradeOff, sparsity_at, trade_off
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SPARSITIES = (0.5,)
 CURVE = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -53,10 +54,13 @@ def thresholds(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="where the figures go as JSON")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="where the plot (PNG) goes")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="the measure against what was zeroed, as .png, .svg or .pdf")
+    ] = None,
 ) -> None:
     """Zero small activations of a real model, by several rules, and see what the model loses."""
     check_writable(*(path for path in (json_file, plot) if path is not None))
+    check_plot(plot)
     if curve and sparsity:
         raise UsageError("--curve and --sparsity both say which sparsities: give one of them")
     wanted = tuple(sparsity or (CURVE if curve else SPARSITIES))
@@ -70,7 +74,7 @@ def thresholds(
         windows = opened.windows(fit, judge, text)
         made = rules(rule or _fitting(opened.model.gated), wanted[0])
         found = trade_off(opened.model, windows.fit, windows.judge, made, wanted, status.update)
-    files = {} if plot is None else {plot: draw(found)}
+    files = {} if plot is None else {plot: rendered(draw(found), plot)}
     if json_file is not None:
         files[json_file] = TypeAdapter(TradeOff).dump_json(found, indent=1) + b"\n"
     write_whole(files)
@@ -142,10 +146,9 @@ def by_rule(found: TradeOff) -> dict[str, list[Point]]:
     return sorted_points
 
 
-def draw(found: TradeOff) -> bytes:
-    """Return a PNG: the measure against what was really zeroed, a line for each rule."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+def draw(found: TradeOff) -> Figure:
+    """Draw the measure against what was really zeroed, a line for each rule."""
+    figure = new_figure(8, 5)
     axes = figure.add_subplot()
     for mark, (name, points) in zip(_MARKS, by_rule(found).items(), strict=False):
         line = sorted((point.zeros.sparsity, point.score) for point in points)
@@ -158,6 +161,4 @@ def draw(found: TradeOff) -> bytes:
     axes.set_title(found.model)
     axes.grid(alpha=0.3)
     axes.legend()
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=120)
-    return out.getvalue()
+    return figure

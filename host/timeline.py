@@ -7,7 +7,6 @@ a row shows how its channel's time in each step was divided.
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +27,11 @@ from firmware_sim.trace.spans import (
     bandwidth,
     spread,
 )
+from host.plots import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {
     MOVING: "#00798c",
@@ -49,22 +50,18 @@ ROW_PIXELS, GAP_PIXELS = 28, 3
 ROW_INCHES, PANEL_INCHES, WIDTH_INCHES = 0.26, 1.7, 11.0
 
 
-def plot(result: Result, found: Timeline) -> bytes:
-    """PNG of a run's timeline (`firmware_sim.trace.activity.timeline`)."""
-    from matplotlib.figure import Figure  # a third of a second to import, for this alone
-
+def draw(result: Result, found: Timeline) -> Figure:
+    """Draw a run's timeline (`firmware_sim.trace.activity.timeline`)."""
     rows = _rows(found)
     heights = [max(2, len(rows)) * ROW_INCHES, PANEL_INCHES]
-    figure = Figure(figsize=(WIDTH_INCHES, sum(heights) + 1.2), dpi=120, layout="constrained")
+    figure = new_figure(WIDTH_INCHES, sum(heights) + 1.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=heights)
     end = max(found.end, 1.0)
     _draw_rows(upper, rows, np.linspace(0.0, end, STEPS + 1), result.clock_mhz)
     _draw_bandwidth(lower, found, np.linspace(0.0, end, BANDWIDTH_STEPS + 1), result.clock_mhz)
     lower.set_xlim(0.0, end / result.clock_mhz)
     upper.set_title(headline(result), fontsize=10, parse_math=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure
 
 
 def headline(result: Result) -> str:

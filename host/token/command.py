@@ -14,10 +14,11 @@ from aie2.devices import device as device_named
 from firmware_sim import PROFILES
 from host.cases import AUTO
 from host.errors import UsageError
+from host.plots import rendered
 from host.token import masks
 from host.token.masks import ModelMasks
 from host.token.report import TokenTime, passes, token_time
-from host.token.show import plot
+from host.token.show import draw
 from host.token.timing import Gatherer
 from sparsity import shapes
 from sparsity.errors import ShapeError
@@ -158,4 +159,4 @@ def _layers(model: ModelMasks, wanted: str) -> ModelMasks:
 def files(found: TokenTime, json_file: Path, plot_file: Path) -> dict[Path, bytes]:
     """Return what goes into the files."""
     data = (found.model_dump_json(indent=1) + "\n").encode()
-    return {json_file: data, plot_file: plot(found)}
+    return {json_file: data, plot_file: rendered(draw(found), plot_file)}

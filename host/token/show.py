@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-import io
+from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from host.plots import new_figure
 from host.token.report import SourceTime, TokenTime
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PIPE_COLUMNS = 150
 """Width of the tables where there is no terminal to ask."""
@@ -129,11 +131,10 @@ def _us(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def plot(found: TokenTime) -> bytes:
-    """Return a PNG: every source's time as a bar of its parts, with the band."""
+def draw(found: TokenTime) -> Figure:
+    """Draw every source's time as a bar of its parts, with the band."""
     place = _place(found)
-    figure = Figure(figsize=(9, 1.2 + 0.45 * len(found.sources)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 1.2 + 0.45 * len(found.sources))
     axes = figure.add_subplot()
     names = [each.name for each in found.sources]
     left = [0.0] * len(names)
@@ -154,6 +155,4 @@ def plot(found: TokenTime) -> bytes:
     axes.set_xlabel("ms" if found.layers > 1 else "ms, one layer")
     axes.set_title(f"{found.model} on {found.device}: FFNs of a token")
     axes.legend(fontsize=8)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=120)
-    return out.getvalue()
+    return figure

@@ -272,7 +272,7 @@ def test_an_interrupted_run_says_so_in_a_line_and_writes_nothing(folder, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("host.run.run", interrupted)
-    assert sparsebd(*SMALL, "--json", "a", "--plot", "b") == (130, "", "interrupted\n")
+    assert sparsebd(*SMALL, "--json", "a", "--plot", "b.png") == (130, "", "interrupted\n")
     assert list(folder.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from matplotlib import image
 from rich.console import Console
 
 from host.cases import PHASES
-from host.report import Report, plot, show
+from host.plots import rendered
+from host.report import Report, draw, show
 from host.run import Options, job, run
 
 
@@ -31,6 +33,10 @@ def shown(report: Report, width: int = 80) -> str:
     show(report, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def plot(report):
+    return rendered(draw(report), Path("a.png"))
 
 
 def pixels(png: bytes):
