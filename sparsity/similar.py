@@ -60,10 +60,12 @@ def thresholds(
     Args:
         model: what is run over the windows.
         windows: token numbers.
-        sparsity: share of magnitudes below the threshold; None for what is not exactly zero.
+        sparsity: share of magnitudes below the threshold, more where more are zero; None for what
+            is not exactly zero.
     """
+    least = np.full(model.layers, np.finfo(np.float32).tiny, np.float32)
     if sparsity is None:
-        return np.full(model.layers, np.finfo(np.float32).tiny, np.float32)
+        return least
     seen = [MagnitudeHistogram() for _ in range(model.layers)]
 
     def hook(layer: int, _x: Matrix, _gate: Matrix | None, _up: Matrix, a: Matrix) -> None:
@@ -71,7 +73,7 @@ def thresholds(
 
     for window in windows:
         model.run(window, hook)
-    return np.array([each.threshold(sparsity) for each in seen], np.float32)
+    return np.maximum([each.threshold(sparsity) for each in seen], least, dtype=np.float32)
 
 
 def masks(model: FfnModel, tokens: Tokens, limits: NDArray[np.float32]) -> Mask:

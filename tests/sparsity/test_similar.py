@@ -78,6 +78,15 @@ def test_thresholds_zero_the_share_asked_for_and_none_means_what_is_zero():
     assert np.array_equal(own, np.array(heard))
 
 
+def test_a_share_below_what_is_zero_anyway_wants_no_zero():
+    model, some = Causal(), texts()
+    own = thresholds(model, some, None)
+    assert 0.1 < 1 - np.mean(masks(model, some[0], own)) < 0.9
+    assert np.array_equal(
+        masks(model, some[0], thresholds(model, some, 0.1)), masks(model, some[0], own)
+    )
+
+
 @pytest.mark.parametrize("bad", [texts(1), [np.arange(3), np.arange(4)]])
 def test_texts_that_cannot_be_compared_are_named(bad):
     with pytest.raises(SparsityError, match="two or more texts of one length"):
