@@ -128,10 +128,11 @@ class _Fitted(Rule):
         self.thresholds = {n: seen.threshold(self.sparsity) for n, seen in self._seen.items()}
 
     def zeroed(self, step: FfnStep) -> NDArray[np.bool_]:
-        """Where the magnitude is below the layer's threshold."""
+        """Where the magnitude is below the layer's threshold, or 0 anyway."""
         if step.layer not in self.thresholds:
             raise SparsityError(f"{self.title} was not fitted to layer {step.layer}: fit it first")
-        return below(self.magnitudes(step), self.thresholds[step.layer])
+        magnitudes = self.magnitudes(step)
+        return below(magnitudes, self.thresholds[step.layer]) | (magnitudes == 0)
 
 
 class PerLayer(_Fitted):
@@ -182,10 +183,6 @@ class FatRelu(_Fitted):
         """The gate, or the input of the down projection where there is none; nothing below 0."""
         return np.maximum(step.a if step.gate is None else step.gate, 0)
 
-    def zeroed(self, step: FfnStep) -> NDArray[np.bool_]:
-        """Below the threshold, and whatever is not above 0."""
-        return super().zeroed(step) | (self.magnitudes(step) == 0)
-
 
 class TopK(Rule):
     """All but the largest |a| of each token."""
@@ -199,10 +196,10 @@ class TopK(Rule):
         return np.abs(step.a)
 
     def zeroed(self, step: FfnStep) -> NDArray[np.bool_]:
-        """The lowest scores of every token."""
+        """The lowest scores of every token, and those that are 0 anyway."""
         scores = self.scores(step)
         dropped = int(np.floor(self.sparsity * scores.shape[1]))
-        zero = np.zeros(scores.shape, np.bool_)
+        zero = scores == 0
         order = np.argpartition(scores, min(dropped, scores.shape[1] - 1), axis=1)
         np.put_along_axis(zero, order[:, :dropped], True, axis=1)
         return zero

@@ -25,7 +25,7 @@ PERPLEXITY, OUTPUT_ERROR = "perplexity", "output error"
 
 @dataclass(frozen=True, slots=True)
 class Zeros:
-    """How much a rule zeroed on the text that it is judged by."""
+    """How much a rule zeroed of the text that it is judged by, with what was 0 anyway."""
 
     sparsity: float
     """Share of all activations."""

@@ -97,6 +97,14 @@ def test_wina_goes_by_what_a_row_can_add():
         assert each[zero].max() <= each[~zero].min()
 
 
+@pytest.mark.parametrize("name", ["per-layer", "global", "fatrelu", "top-k", "wina", "cats"])
+def test_what_a_relu_made_zero_counts_as_zeroed(name):
+    seen = step()
+    a = np.maximum(seen.a, 0)
+    relu = FfnStep(0, a, a if name == "cats" else None, seen.down_norms)
+    assert np.array_equal(fitted(name, 0.2, relu).zeroed(relu), a == 0)
+
+
 def test_layers_have_thresholds_of_their_own_and_a_global_rule_has_one():
     quiet, loud = step(0, scale=0.01), step(1, seed=1)
     per_layer = fitted("per-layer", 0.5, quiet, loud)
