@@ -65,7 +65,7 @@ def read_tables(path: str | PathLike[str], neurons: int | None = None) -> list[S
     """
     source = Path(path)
     try:
-        text = source.read_text("utf-8")
+        text = source.read_text("utf-8-sig")  # spreadsheets put a byte order mark first
     except (OSError, UnicodeDecodeError) as error:
         raise CaptureError(f"{source} cannot be read as text: {error}") from None
     if source.suffix.lower() == ".json":
@@ -81,17 +81,27 @@ def _json(source: Path, text: str) -> list[SparsityTable]:
     if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()):
         return [_table(source, key, each, 100) for key, each in found.items()]
     if isinstance(found, dict) and all(key.isdecimal() for key in found):
-        found = _by_layer(source, {int(key): share for key, share in found.items()})
+        by_layer: dict[int, Any] = {}
+        for key, share in found.items():
+            _enter(source, by_layer, int(key), share)
+        found = _by_layer(source, by_layer)
     if isinstance(found, list):
         return [_table(source, "down", found, 1)]
     raise CaptureError(f"{source} has no list of shares by layer: give [0.9, ...] or 0: 0.9, ...")
 
 
 def _csv(source: Path, text: str, neurons: int | None) -> list[SparsityTable]:
-    rows = list(csv.DictReader(text.splitlines()))
+    if neurons is not None and neurons < 1:
+        raise CaptureError(f"{neurons} neurons of a layer: give 1 or more")
+    try:
+        rows = list(csv.DictReader(text.splitlines()))
+    except csv.Error as error:
+        raise CaptureError(f"{source} is not CSV: {error}") from None
     columns = {name for name in (rows[0] if rows else {}) if name}
     if {"layer", "sparsity"} <= columns:
-        shares = {_number(source, row["layer"]): row["sparsity"] for row in rows}
+        shares: dict[int, Any] = {}
+        for row in rows:
+            _enter(source, shares, _number(source, row["layer"]), row["sparsity"])
         return [_table(source, "down", _by_layer(source, shares), 1)]
     if not {"layer", "optimal_k"} <= columns:
         raise CaptureError(f"{source} has no columns layer and sparsity, or layer and optimal_k")
@@ -101,7 +111,7 @@ def _csv(source: Path, text: str, neurons: int | None) -> list[SparsityTable]:
     for row in rows:
         kept = _number(source, row["optimal_k"])
         of_batch = batches.setdefault(f"batch {row.get('batch_size') or '?'}", {})
-        of_batch[_number(source, row["layer"])] = 1 - kept / neurons
+        _enter(source, of_batch, _number(source, row["layer"]), 1 - kept / neurons)
     return [_table(source, what, _by_layer(source, each), 1) for what, each in batches.items()]
 
 
@@ -110,6 +120,12 @@ def _number(source: Path, text: str | None) -> int:
         return int(text or "")
     except ValueError:
         raise CaptureError(f"{source} has {text!r} where a whole number belongs") from None
+
+
+def _enter(source: Path, shares: dict[int, Any], layer: int, share: Any) -> None:
+    if layer in shares:
+        raise CaptureError(f"{source} has layer {layer} twice: give one table in a file")
+    shares[layer] = share
 
 
 def _by_layer(source: Path, shares: dict[int, Any]) -> list[Any]:
@@ -121,11 +137,13 @@ def _by_layer(source: Path, shares: dict[int, Any]) -> list[Any]:
 def _table(source: Path, what: str, values: Sequence[Any], whole: float) -> SparsityTable:
     try:
         shares = tuple(float(value) / whole for value in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CaptureError(f"{source}: {what} has an entry that is no number") from None
     odd = [share * whole for share in shares if not 0 <= share <= 1 or math.isnan(share)]
     if odd or not shares:
         raise CaptureError(
             f"{source}: {what} has {odd[0] if odd else 'nothing'}: give 0 to {whole:g} by layer"
         )
+    if whole > 1 and 0 < max(shares) <= 1 / whole:
+        raise CaptureError(f"{source}: {what} has no entry above 1: give percent, not shares")
     return SparsityTable(what, shares)

@@ -69,6 +69,11 @@ def test_simple_forms(tmp_path, name, text):
         ("a.csv", "", "has no columns layer and sparsity"),
         ("a.csv", "layer,sparsity\nx,0.5\n", "has 'x' where a whole number belongs$"),
         ("a.csv", "layer,sparsity\n0\n", "down has an entry that is no number$"),
+        ("a.json", f"[1{'0' * 400}]", "down has an entry that is no number$"),
+        ("a.json", '{"down": [0.9, 0.8]}', "down has no entry above 1: give percent, not shares$"),
+        ("a.json", '{"0": 0.5, "00": 0.6}', "has layer 0 twice: give one table in a file$"),
+        ("a.csv", "layer,sparsity\n0,0.5\n0,0.9\n", "has layer 0 twice: "),
+        ("a.csv", f"layer,sparsity\n{'x' * 200_000},1\n", "is not CSV: field larger than"),
         ("a.csv", "layer,optimal_k\n0,5\n", "says how many neurons are kept: say of how many$"),
     ],
 )
@@ -80,6 +85,25 @@ def test_other_files(tmp_path, name, text, message):
 def test_no_file(tmp_path):
     with pytest.raises(CaptureError, match="cannot be read as text"):
         read_tables(tmp_path / "a.csv")
+
+
+def test_batches_that_a_file_does_not_tell_apart(tmp_path):
+    path = written(tmp_path, "a.csv", "layer,optimal_k\n0,1\n0,2\n")
+    with pytest.raises(CaptureError, match="has layer 0 twice: give one table in a file$"):
+        read_tables(path, neurons=4)
+
+
+def test_a_byte_order_mark(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("layer,sparsity\n0,0.5\n", encoding="utf-8-sig")
+    assert read_tables(path)[0].by_layer == (0.5,)
+
+
+@pytest.mark.parametrize("neurons", [0, -4])
+def test_no_neurons(tmp_path, neurons):
+    path = written(tmp_path, "a.csv", "layer,optimal_k\n0,1\n")
+    with pytest.raises(CaptureError, match=f"^{neurons} neurons of a layer: give 1 or more$"):
+        read_tables(path, neurons=neurons)
 
 
 def test_more_kept_than_there_are(tmp_path):
