@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from sparsity.recording import layout
 from sparsity.recording.layout import About, LayerAbout
 from sparsity.recording.moments import Statistics
 from sparsity.thresholds.quantiles import MagnitudeHistogram
+
+_HEADER_BYTES = 4096
+"""Of a `.npy` file, and some to spare."""
+_WIDEST_BYTES = 8
+"""Of an element, also of one of the wrong type."""
+_METADATA_BYTES = 64 << 20
+"""Of the metadata, at most: some hundred bytes a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,8 @@ class Recording:
     def _read(self, name: str, dtype: type[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         try:
             with zipfile.ZipFile(self.path) as archive:
-                array = parse_npy(archive.read(name))
+                most = math.prod(shape) * _WIDEST_BYTES + _HEADER_BYTES
+                array = parse_npy(_member(archive, name, most))
         except UNREADABLE as error:
             raise self._damaged(f"{name}: {reason(error)}") from error
         if array.dtype != dtype or array.shape != shape:
@@ -165,11 +174,19 @@ class Recording:
         return CaptureError(f"{self.path} is damaged, record anew ({what})")
 
 
+def _member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
+    """Return a member's bytes, unless they would be more than it can have."""
+    size = archive.getinfo(name).file_size
+    if size > most_bytes:
+        raise ValueError(f"it has {size} bytes, not at most {most_bytes}")
+    return archive.read(name)
+
+
 def is_recording(path: str | PathLike[str]) -> bool:
     """Whether a file looks like a recording, whole or damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return layout.FORMAT.encode() in archive.read(layout.METADATA)
+            return layout.FORMAT.encode() in _member(archive, layout.METADATA, _METADATA_BYTES)
     except UNREADABLE:
         return False
 
@@ -184,7 +201,7 @@ def read(path: str | PathLike[str]) -> Recording:
     try:
         with zipfile.ZipFile(source) as archive:
             names = set(archive.namelist())
-            text = archive.read(layout.METADATA)
+            text = _member(archive, layout.METADATA, _METADATA_BYTES)
     except UNREADABLE as error:
         raise CaptureError(
             f"{source} is not a recording of `sparsebd sparsity capture`: {reason(error)}"

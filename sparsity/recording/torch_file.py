@@ -3,16 +3,20 @@
 
 Such a file is a zip: `NAME/data.pkl`, a pickle whose tensors are calls of a few functions, and
 `NAME/data/KEY`, the raw bytes of each storage. The pickle may name those functions and types and
-nothing else, so an object of any other kind is refused rather than made.
+nothing else, so an object of any other kind is refused rather than made; so is a file that would
+take far more memory than it is long.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
+import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,11 @@ _STORAGES = {
     "BoolStorage": np.dtype("?"),
 }
 """Types of storages, by their name in `torch`; bfloat16 becomes float32."""
+
+_MOST = 1 << 24
+"""Elements of a tensor that is larger than its storage, one that was expanded."""
+_THINGS = 1 << 20
+"""Dicts, lists, tensors and scalars in a file; what a pickle names twice is there twice."""
 
 _UNREADABLE = (*UNREADABLE, pickle.UnpicklingError, AttributeError, IndexError)
 
@@ -95,6 +104,8 @@ def _tensor(
         raise ValueError("a tensor that ends outside its storage")
     if 0 in shape:
         return _Tensor(np.zeros(shape, storage.dtype))
+    if math.prod(shape) > max(storage.size, _MOST):
+        raise ValueError("a tensor far larger than its storage")
     strides = [step * storage.itemsize for step in stride]
     view = np.lib.stride_tricks.as_strided(storage[offset:], shape, strides, writeable=False)
     return _Tensor(view)
@@ -126,6 +137,11 @@ def _load(archive: zipfile.ZipFile) -> Any:
     stem = pickles[0].removesuffix("data.pkl")
     order = archive.read(f"{stem}byteorder") if f"{stem}byteorder" in names else b"little"
     sign = ">" if order == b"big" else "<"
+    packed = [each.filename for each in archive.infolist() if each.compress_type]
+    if packed:
+        raise ValueError(f"{packed[0]} is compressed, which torch.save never does")
+    body = archive.read(pickles[0])
+    _check_sizes(body)
     kept: dict[str, NDArray[Any]] = {}
 
     def storage(kind: str, key: str) -> NDArray[Any]:
@@ -137,17 +153,27 @@ def _load(archive: zipfile.ZipFile) -> Any:
                 kept[key] = from_bf16(kept[key])
         return kept[key]
 
-    return _Unpickler(archive.read(pickles[0]), storage).load()
+    return _Unpickler(body, storage).load()
 
 
-def _opened(value: Any) -> Any:
+def _check_sizes(body: bytes) -> None:
+    """Refuse opcodes that make the unpickler take memory that the pickle does not have."""
+    for opcode, argument, _place in pickletools.genops(body):
+        if "PUT" in opcode.name and int(argument or 0) > len(body):
+            raise ValueError(f"its pickle remembers {argument} things in {len(body)} bytes")
+
+
+def _opened(value: Any, seen: Iterator[int] | None = None) -> Any:
     """Take the arrays out of their wrappers."""
+    seen = itertools.count() if seen is None else seen
+    if next(seen) >= _THINGS:
+        raise ValueError(f"it holds more than {_THINGS} things")
     if isinstance(value, _Tensor):
         return value.array
     if isinstance(value, dict):
-        return {key: _opened(each) for key, each in value.items()}
+        return {key: _opened(each, seen) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_opened(each) for each in value)
+        return type(value)(_opened(each, seen) for each in value)
     if value is None or isinstance(value, str | bytes | bool | int | float):
         return value
     raise ValueError(f"it holds a {type(value).__name__}, not only tensors")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparsity.errors import CaptureError
-from sparsity.recording.reading import is_recording, read
+from sparsity.recording.reading import Recording, is_recording, read
 from sparsity.recording.record import Recorder
 
 
@@ -115,6 +115,17 @@ def test_metadata_that_promises_too_much(whole, change, message):
     path = changed(whole, "metadata.json", metadata(whole, change))
     with pytest.raises(CaptureError, match=f"is damaged, record anew: .*{message}"):
         read(path)
+
+
+def test_an_array_that_unpacks_to_far_more_is_not_unpacked(whole, monkeypatch):
+    path, about = changed(whole, "counts_0.npy"), read(whole).about
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("counts_0.npy", bytes(1 << 24))
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda _self, name: pytest.fail(name))
+    with pytest.raises(
+        CaptureError, match=r"counts_0.npy: it has 16777216 bytes, not at most 4200\)$"
+    ):
+        Recording(path, about).counts(0)
 
 
 def test_foreign_files(tmp_path):

@@ -123,6 +123,37 @@ def test_storages_of_big_endian_machines(tmp_path):
     assert read_tensors(path).tolist() == [1.5, -2.25, 3]
 
 
+def twice(value, times):
+    """A list of itself and itself, and so on: a few bytes, 2^times things."""
+    for _ in range(times):
+        value = [value, value]
+    return pickle.dumps(value, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"\x80\x02]r\xff\xff\xff\x0f.", "its pickle remembers 268435455 things in 9 bytes$"),
+        (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".", "bytearray8, but only 1 remain"),
+        (twice(1, 60), "it holds more than 1048576 things$"),
+        (b"\x80\x02]q\x00h\x00a.", "maximum recursion depth"),
+        (tensor(0, (1 << 40,), (0,), 4), "a tensor far larger than its storage$"),
+    ],
+)
+def test_a_small_file_cannot_take_all_memory(tmp_path, body, message):
+    archive(tmp_path / "t.pt", body, **{"0": bytes(16)})
+    with pytest.raises(CaptureError, match=message):
+        read_tensors(tmp_path / "t.pt")
+
+
+def test_compressed_storages_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.pt", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a/data.pkl", tensor(0, (4,), (1,), 4))
+        file.writestr("a/data/0", bytes(16))
+    with pytest.raises(CaptureError, match="a/data.pkl is compressed, which torch.save never does"):
+        read_tensors(tmp_path / "t.pt")
+
+
 def test_damaged_files_give_one_error(tmp_path):
     whole = (FILES / "kinds.pt").read_bytes()
     chance = random.Random(7)
