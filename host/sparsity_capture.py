@@ -7,6 +7,7 @@ of sparsities. `host.sparsity_capture_report` has the tables and the plot.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ SHIPPED = "use-lite"
 TOKENS = 4096
 PIPE_COLUMNS = 132
 """Width of the tables where there is no terminal to ask."""
+MOST_LAYERS = 10_000
+_LAYERS = re.compile(r"(?P<first>\d{1,9})(-(?P<last>\d{1,9}))?", re.ASCII)
 
 
 def capture(
@@ -83,6 +86,11 @@ def capture(
     tables = None if _is_source(model) else _tables(model, neurons)
     console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     files: dict[Path, bytes] = {}
+    runs = (text_file, tokens, wanted, threshold_sparsity, keep_values)
+    if runs != (None, TOKENS, None, None, False) and (
+        tables is not None or (out is None and _is_recording(model))
+    ):
+        raise UsageError(f"nothing is run for {model}: leave out what says how to record")
     if tables is not None:
         if out is not None or plot is not None:
             raise UsageError(
@@ -94,7 +102,7 @@ def capture(
         if path is None:
             raise UsageError("say where the recording goes: --out FILE.npz")
         if path is out:
-            _capture(model, path, text_file, tokens, wanted, threshold_sparsity, keep_values)
+            _capture(model, path, *runs)
             typer.echo(f"wrote {path}")
         recording = read(path)
         found = reports.describe(recording)
@@ -132,14 +140,15 @@ def _tables(model: str, neurons: int | None) -> list[published.SparsityTable]:
 def _numbers(words: str) -> list[int]:
     """Layers as a person writes them."""
     found: set[int] = set()
-    try:
-        for word in words.split(","):
-            first, _, last = word.partition("-")
-            found |= set(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise UsageError(f"--layers {words} names no layers: give such as 0,4-7") from None
-    if not found or len(found) > 10_000:
-        raise UsageError(f"--layers {words} names {len(found)} layers: give such as 0,4-7")
+    for word in words.split(","):
+        ends = _LAYERS.fullmatch(word.strip())
+        if ends is None:
+            raise UsageError(f"--layers {words} names no layers: give such as 0,4-7")
+        first = int(ends["first"])
+        last = first if ends["last"] is None else int(ends["last"])
+        if not 0 <= last - first < MOST_LAYERS:
+            raise UsageError(f"--layers {words}: {first}-{last} is no range of layers: give 4-7")
+        found |= set(range(first, last + 1))
     return sorted(found)
 
 
@@ -162,6 +171,8 @@ def _capture(
         return
     if tokens < 1:
         raise UsageError(f"--tokens {tokens}: give at least 1")
+    if sparsity is not None:
+        thresholds({}, sparsity)  # what is wrong with it is said before a model is run
     settings = {"keep_values": keep_values}
     if model == SHIPPED:
         if text_file is not None:
@@ -190,7 +201,8 @@ def _run(
     with progress(f"running {opened.model.name}", steps, Console(stderr=True)) as done:
         if sparsity is not None:
             limits = thresholds(magnitudes(opened.model, windows[0], layers, done), sparsity)
-        source = _source(text_file, sparsity) | {"longest window": max(map(len, windows[-1]))}
+        text = opened.default_text if text_file is None else text_file.name
+        source = _source(text, sparsity) | {"longest window": max(map(len, windows[-1]))}
         with Recorder(
             out, opened.model.name, thresholds=limits, source=source, **settings
         ) as recorder:
@@ -222,19 +234,14 @@ def _shipped(
         histogram = MagnitudeHistogram()
         histogram.add(shipped.activations[layer][:half])
         limits |= thresholds({layer: histogram}, sparsity or 0.0)
-    source = _source(None, sparsity) | {"shipped": shipped.metadata["package"]}
+    text, package = shipped.metadata["text"], shipped.metadata["package"]
+    source = _source(f"{text['source']} {text['python']}", sparsity)
+    source["shipped"] = f"{package['name']} {package['version']}"
     with Recorder(out, "USE-lite", thresholds=limits, source=source, **settings) as recorder:
         for layer in sorted(wanted):
             recorder.add(layer, shipped.activations[layer][half:][:tokens])
 
 
-def _source(text_file: Path | None, sparsity: float | None) -> dict[str, Any]:
+def _source(text: str, sparsity: float | None) -> dict[str, Any]:
     """What the metadata says of where activations come from."""
-    said: dict[str, Any] = {
-        "text": "pydoc_data.topics of Python " + sys.version.split()[0]
-        if text_file is None
-        else text_file.name
-    }
-    if sparsity is not None:
-        said["threshold_sparsity"] = sparsity
-    return said
+    return {"text": text} | ({} if sparsity is None else {"threshold_sparsity": sparsity})

@@ -31,6 +31,8 @@ class Opened:
     """Tokens that are run at once; 0 where every text is run by itself, whole."""
     read: Callable[[str | PathLike[str] | None], Sequence[str]] = text.texts_of
     """From a text file, or from None, to what `encode` takes."""
+    default_text: str = text.HELP_TOPICS
+    """What `read` takes where no file is named."""
 
     def windows(
         self, fit: int, judge: int, file: str | PathLike[str] | None = None
@@ -103,7 +105,7 @@ def _hugging_face(name: str) -> Opened:
 
 def _piper() -> Opened:
     model = piper.load()
-    return Opened(model, model.phonemes.ids, 0, _spoken)
+    return Opened(model, model.phonemes.ids, 0, _spoken, "the North Wind and the Sun, in IPA")
 
 
 def _spoken(file: str | PathLike[str] | None) -> Sequence[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -16,6 +17,8 @@ from sparsity.models.interface import Tokens
 
 WINDOW = 512
 """Tokens that are run at once; nothing is remembered from one window to the next."""
+HELP_TOPICS = f"pydoc_data.topics of Python {platform.python_version()}"
+"""Name of the default text."""
 
 
 def help_topics() -> list[str]:

