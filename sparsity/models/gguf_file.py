@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsity.errors import PackageError
+from sparsity.npy import reason
 
 EXTRA = "pip install 'sparsebd[models]'"
 
@@ -39,11 +40,44 @@ class GgufFile:
         self._fields: dict[str, Any] = dict(reader.fields)
         self._tensors: dict[str, Any] = {tensor.name: tensor for tensor in reader.tensors}
 
+    @property
+    def tensors(self) -> frozenset[str]:
+        """Names of all tensors."""
+        return frozenset(self._tensors)
+
     def fact(self, key: str) -> Any:
         """Return a number, text or list of the header; PackageError if there is none."""
         if key not in self._fields:
             raise PackageError(f"{self.path.name} has no {key} in its header")
-        return self._fields[key].contents()
+        try:
+            return self._fields[key].contents()
+        except UnicodeDecodeError as error:
+            raise PackageError(f"{self.path.name} is damaged: {key} is no text: {error}") from None
+
+    def states(self, key: str) -> bool:
+        """Whether the header has this entry."""
+        return key in self._fields
+
+    def size(self, key: str) -> int:
+        """Return a number of the header that is 1 or more; PackageError for anything else."""
+        found = self.fact(key)
+        if not isinstance(found, int) or found < 1:
+            raise PackageError(f"{self.path.name} has {found!r} for {key}, not a number from 1 on")
+        return found
+
+    def real(self, key: str) -> float:
+        """Return a number of the header above 0; PackageError for anything else."""
+        found = self.fact(key)
+        if not isinstance(found, int | float) or not 0 < found < float("inf"):
+            raise PackageError(f"{self.path.name} has {found!r} for {key}, not a number above 0")
+        return float(found)
+
+    def texts(self, key: str) -> list[str]:
+        """Return a list of texts of the header; PackageError for anything else."""
+        found = self.fact(key)
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise PackageError(f"{self.path.name} has no list of texts for {key}")
+        return found
 
     def has(self, tensor: str) -> bool:
         """Whether there is a tensor of that name."""
@@ -53,7 +87,8 @@ class GgufFile:
         """Return a tensor as float32 in numpy's order of axes, [outputs, inputs] for a matrix.
 
         Raises:
-            PackageError: no such tensor, another shape, or a format that `gguf` cannot dequantise.
+            PackageError: no such tensor, another shape, a format that `gguf` cannot dequantise, or
+                a weight that is not finite.
         """
         if name not in self._tensors:
             raise PackageError(f"{self.path.name} has no tensor {name}")
@@ -62,9 +97,12 @@ class GgufFile:
         if found != shape:
             raise PackageError(f"{name} of {self.path.name} is {found}, not {shape}")
         try:
-            values = self._gguf.quants.dequantize(stored.data, stored.tensor_type)
+            with np.errstate(all="ignore"):  # what is not finite is refused below
+                values = self._gguf.quants.dequantize(stored.data, stored.tensor_type)
         except NotImplementedError as error:
             raise PackageError(f"{name} of {self.path.name}: {error}") from None
+        if not np.isfinite(values).all():
+            raise PackageError(f"{name} of {self.path.name} is damaged: a weight is not finite")
         return np.ascontiguousarray(values, np.float32).reshape(shape)
 
     def tokenizer(self) -> Any:
@@ -79,10 +117,16 @@ class GgufFile:
         if kind != ("gpt2", "smollm"):
             raise PackageError(f"{self.path.name} has a tokenizer {kind}, not a gpt2 of smollm's")
         tokenizers = extra("tokenizers")
-        pieces = self.fact("tokenizer.ggml.tokens")
-        merges = [tuple(pair.split(" ")) for pair in self.fact("tokenizer.ggml.merges")]
+        pieces = self.texts("tokenizer.ggml.tokens")
+        pairs = self.texts("tokenizer.ggml.merges")
         numbers = {piece: number for number, piece in enumerate(pieces)}
-        made = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=numbers, merges=merges))
+        try:
+            merges = [tuple(pair.split(" ")) for pair in pairs]
+            made = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=numbers, merges=merges))
+        except Exception as error:  # the package raises nothing more special
+            raise PackageError(
+                f"{self.path.name} is damaged: its tokens and merges do not fit: {reason(error)}"
+            ) from None
         steps = tokenizers.pre_tokenizers
         made.pre_tokenizer = steps.Sequence(
             [steps.Digits(individual_digits=True), steps.ByteLevel(add_prefix_space=False)]

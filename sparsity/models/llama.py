@@ -46,19 +46,37 @@ class Config:
         if file.fact("general.architecture") != ARCHITECTURE:
             raise PackageError(f"{file.path.name} is not of the architecture {ARCHITECTURE}")
         config = cls(
-            layers=file.fact("llama.block_count"),
-            d=file.fact("llama.embedding_length"),
-            k=file.fact("llama.feed_forward_length"),
-            heads=file.fact("llama.attention.head_count"),
-            kv_heads=file.fact("llama.attention.head_count_kv"),
-            vocabulary=len(file.fact("tokenizer.ggml.tokens")),
-            context=file.fact("llama.context_length"),
-            rope_base=file.fact("llama.rope.freq_base"),
-            epsilon=file.fact("llama.attention.layer_norm_rms_epsilon"),
+            layers=file.size("llama.block_count"),
+            d=file.size("llama.embedding_length"),
+            k=file.size("llama.feed_forward_length"),
+            heads=file.size("llama.attention.head_count"),
+            kv_heads=file.size("llama.attention.head_count_kv"),
+            vocabulary=len(file.texts("tokenizer.ggml.tokens")),
+            context=file.size("llama.context_length"),
+            rope_base=file.real("llama.rope.freq_base"),
+            epsilon=file.real("llama.attention.layer_norm_rms_epsilon"),
         )
-        if config.d % config.heads or config.heads % config.kv_heads:
+        if config.d % (2 * config.heads) or config.heads % config.kv_heads:
             raise PackageError(f"{file.path.name}: heads {config.heads} do not divide {config.d}")
+        _refuse_variants(file, config)
         return config
+
+
+def _refuse_variants(file: GgufFile, config: Config) -> None:
+    """Refuse what this forward pass would leave out: other rotary positions, further tensors."""
+    name, scaling, turned = file.path.name, "llama.rope.scaling.type", "llama.rope.dimension_count"
+    if file.states(scaling) and file.fact(scaling) != "none":
+        raise PackageError(f"{name} scales its rotary positions, which is not done here")
+    if file.states(turned) and file.fact(turned) != config.head:
+        raise PackageError(f"{name} turns {file.fact(turned)} of a head's {config.head} values")
+    if config.layers > len(file.tensors):
+        raise PackageError(f"{name} has {len(file.tensors)} tensors for {config.layers} layers")
+    known = {f"{tensor}.weight" for tensor in ("token_embd", "output_norm", "output")}
+    for number in range(config.layers):
+        known |= {f"blk.{number}.{tensor}.weight" for tensor, _ in _shapes(config).values()}
+    further = sorted(file.tensors - known)
+    if further:
+        raise PackageError(f"{name} has {further[0]}, which is not of a plain Llama")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,9 +159,10 @@ class Llama:
         return numbers
 
 
-def _read_layer(file: GgufFile, sizes: Config, number: int) -> _Layer:
+def _shapes(sizes: Config) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Names in the file and shapes of a layer's weights, by the fields of `_Layer`."""
     d, k, kv = sizes.d, sizes.k, sizes.kv_heads * sizes.head
-    shapes = {
+    return {
         "norm": ("attn_norm", (d,)),
         "query": ("attn_q", (d, d)),
         "key": ("attn_k", (kv, d)),
@@ -154,10 +173,13 @@ def _read_layer(file: GgufFile, sizes: Config, number: int) -> _Layer:
         "up": ("ffn_up", (k, d)),
         "down": ("ffn_down", (d, k)),
     }
+
+
+def _read_layer(file: GgufFile, sizes: Config, number: int) -> _Layer:
     return _Layer(
         **{
             field: file.tensor(f"blk.{number}.{name}.weight", shape)
-            for field, (name, shape) in shapes.items()
+            for field, (name, shape) in _shapes(sizes).items()
         }
     )
 

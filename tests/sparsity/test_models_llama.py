@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Llama from a GGUF file: the same numbers as a plain forward pass, opened up at each FFN."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -141,12 +143,36 @@ def test_text_becomes_the_longest_pieces(model):
         ({"architecture": "gpt2"}, "not of the architecture llama"),
         ({"add_tokenizer_pre": "default"}, "has a tokenizer"),
         ({"add_head_count": 3}, "do not divide"),
+        ({"add_head_count": 0}, "has 0 for llama.attention.head_count, not a number from 1 on"),
+        ({"add_rope_freq_base": float("nan")}, "has nan for llama.rope.freq_base, not a number"),
+        ({"add_block_count": 2**31}, "tensors for 2147483648 layers"),
+        ({"add_rope_scaling_type": gguf.RopeScalingType.YARN}, "scales its rotary positions"),
+        ({"add_rope_dimension_count": 8}, "turns 8 of a head's 16 values"),
+        ({"add_token_merges": ["t x"]}, "its tokens and merges do not fit"),
+        ({"rope_freqs.weight": np.ones(8, np.float32)}, "has rope_freqs.weight, which is not of a"),
+        ({"blk.0.attn_q.bias": np.ones(D, np.float32)}, "has blk.0.attn_q.bias, which is not of"),
+        ({"output_norm.weight": np.full(D, np.nan, np.float32)}, "a weight is not finite"),
         ({"blk.1.ffn_up.weight": np.zeros((K, D + 32), np.float32)}, "blk.1.ffn_up.weight"),
     ],
 )
 def test_a_file_that_is_no_such_model_is_named(tmp_path, changes, message):
     with pytest.raises(PackageError, match=message):
         Llama(write(tmp_path / "other.gguf", gguf, **changes), "other")
+
+
+def test_a_damaged_file_is_one_sentence(tmp_path):
+    whole = write(tmp_path / "whole.gguf", gguf, q8=True).read_bytes()
+    chance = random.Random(11)
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            data[chance.randrange(4000)] = chance.choice((0, 1, 128, 255))
+        path = tmp_path / "damaged.gguf"
+        path.write_bytes(data[: chance.choice((len(data), chance.randrange(len(data))))])
+        try:
+            Llama(path, "damaged").encode("at the")
+        except PackageError as error:
+            assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"not a gguf file" * 10])

@@ -53,6 +53,8 @@ def write(path: Path, gguf, *, q8: bool = False, seed: int = 0, **changes) -> Pa
     }
     for name, value in header.items():
         getattr(file, name)(changes.pop(name, value))
+    for name in [name for name in changes if name.startswith("add_")]:
+        getattr(file, name)(changes.pop(name))
     for name, values in (tensors(seed) | changes).items():
         if q8 and values.ndim == 2:
             kind = gguf.GGMLQuantizationType.Q8_0
