@@ -248,13 +248,14 @@ def load(name: str | PathLike[str]) -> HuggingFaceModel:
     """
     transformers = _imported("transformers")
     where = str(name)
+    # Without a word on foreign code, transformers asks whoever sits at the terminal.
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(where)
+        model = transformers.AutoModelForCausalLM.from_pretrained(where, trust_remote_code=False)
     except _CANNOT_OPEN as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PackageError(f"transformers cannot open {where}: {first}") from error
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False)
     except _CANNOT_OPEN:
         tokenizer = None
     # Where there is none, transformers may make an empty one; `encode` says so when it is asked.

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hooks on tiny models of each family; skipped where torch and transformers are not installed."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -220,6 +222,17 @@ def test_a_folder(tmp_path):
     np.testing.assert_array_equal(model.run(TOKENS), opened("OPT").run(TOKENS))
     with pytest.raises(PackageError, match="^transformers cannot open "):
         load(tmp_path / "none")
+
+
+def test_code_that_comes_with_a_model_is_not_run_and_not_asked_about(tmp_path, monkeypatch):
+    marker = tmp_path / "ran"
+    (tmp_path / "own.py").write_text(f"open({str(marker)!r}, 'w').close()\nclass Own: pass\n")
+    classes = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": classes}))
+    monkeypatch.setattr("builtins.input", lambda *_words: "y")
+    with pytest.raises(PackageError, match="^transformers cannot open "):
+        load(tmp_path)
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize("family", ["ReluLlama", "OPT"])
