@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sparsity.recording.record import Recorder
 
 MISSING = "models of transformers need torch and transformers: `pip install 'sparsebd[peers]'`"
-_CANNOT_OPEN = OSError, ValueError, ImportError, KeyError, RuntimeError
 
 
 class HuggingFaceModel:
@@ -243,20 +242,25 @@ def load(name: str | PathLike[str]) -> HuggingFaceModel:
     Code that comes with a model is never run.
 
     Raises:
-        PackageError: torch or transformers is missing, or they cannot open it.
+        PackageError: torch or transformers is missing, they cannot open it, or it lacks weights.
         CaptureError: of a family whose FFNs are not known.
     """
     transformers = _imported("transformers")
     where = str(name)
     # Without a word on foreign code, transformers asks whoever sits at the terminal.
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(where, trust_remote_code=False)
-    except _CANNOT_OPEN as error:
+        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+            where, trust_remote_code=False, output_loading_info=True
+        )
+    except Exception as error:  # transformers, torch and safetensors have no common family
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PackageError(f"transformers cannot open {where}: {first}") from error
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise PackageError(f"{where} lacks {missing[0]}, which transformers then draws at random")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-    except _CANNOT_OPEN:
+    except Exception:
         tokenizer = None
     # Where there is none, transformers may make an empty one; `encode` says so when it is asked.
     has_words = tokenizer is not None and tokenizer.vocab_size > 0

@@ -224,6 +224,24 @@ def test_a_folder(tmp_path):
         load(tmp_path / "none")
 
 
+def test_half_a_download_is_one_sentence(tmp_path):
+    make("OPT").save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    data = weights.read_bytes()
+    for keep in (0, 5, 100, len(data) // 2):
+        weights.write_bytes(data[:keep])
+        with pytest.raises(PackageError, match="^transformers cannot open .*: Error while"):
+            load(tmp_path)
+
+
+def test_weights_that_a_folder_lacks_are_not_made_up(tmp_path):
+    whole = make("OPT")
+    state = {name: each for name, each in whole.state_dict().items() if "1.fc1" not in name}
+    whole.save_pretrained(tmp_path, state_dict=state)
+    with pytest.raises(PackageError, match="lacks model.decoder.layers.1.fc1.bias, which trans"):
+        load(tmp_path)
+
+
 def test_code_that_comes_with_a_model_is_not_run_and_not_asked_about(tmp_path, monkeypatch):
     marker = tmp_path / "ran"
     (tmp_path / "own.py").write_text(f"open({str(marker)!r}, 'w').close()\nclass Own: pass\n")
