@@ -91,8 +91,12 @@ def _at(module: Any, path: str) -> Any:
 
 
 _ACTIVATION_KEYS = "hidden_activation", "hidden_act", "activation_function", "activation"
-_ACTIVATIONS = {"swish": "silu"}
-_GELU = "gelu"
+_GELUS = (
+    *("gelu", "gelu_new", "gelu_fast", "gelu_accurate"),
+    *("gelu_python", "gelu_python_tanh", "gelu_pytorch_tanh"),
+)
+"""Within 5e-4 of each other; quick_gelu is .02 away, and gelu_10 is cut off."""
+_ACTIVATIONS = {"swish": "silu"} | dict.fromkeys(_GELUS, "gelu")
 
 
 def activation_of(config: Any) -> str:
@@ -100,5 +104,5 @@ def activation_of(config: Any) -> str:
     for key in _ACTIVATION_KEYS:
         name = getattr(config, key, None)
         if isinstance(name, str):
-            return _GELU if _GELU in name else _ACTIVATIONS.get(name, name)
+            return _ACTIVATIONS.get(name, name)
     return "unknown"
