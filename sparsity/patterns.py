@@ -67,8 +67,10 @@ def consecutive(masks: Mask, distance: int = 1) -> Agreement:
     """Each token's pattern beside the one `distance` tokens later.
 
     Raises:
-        SparsityError: fewer tokens than that.
+        SparsityError: a distance of no token, or fewer tokens than that.
     """
+    if distance < 1:
+        raise SparsityError(f"a distance of {distance} tokens cannot be: give 1 or more")
     _check_tokens(masks, distance + 1)
     return agreement(masks[:-distance], masks[distance:])
 
@@ -129,8 +131,10 @@ def last_token(masks: Mask, history: int = 1) -> Prefetch:
     """Prefetch every row that one of the last `history` tokens wanted.
 
     Raises:
-        SparsityError: fewer tokens than that.
+        SparsityError: a history of no token, or fewer tokens than that.
     """
+    if history < 1:
+        raise SparsityError(f"a history of {history} tokens cannot be: give 1 or more")
     _check_tokens(masks, history + 1)
     masks = np.asarray(masks, np.bool_)
     ahead = np.zeros_like(masks[history:])

@@ -17,7 +17,7 @@ _BLOCK = 64
 
 def losses(logits: Matrix, tokens: Tokens) -> NDArray[np.float64]:
     """Return the loss in nats of every token but the first, [T - 1]."""
-    parts = []
+    parts = [np.zeros(0)]
     for start in range(0, len(tokens) - 1, _BLOCK):
         rows = logits[start : min(start + _BLOCK, len(tokens) - 1)]
         wanted = tokens[start + 1 : start + 1 + len(rows)]
@@ -31,9 +31,9 @@ def perplexity(model: FfnModel, windows: Sequence[Tokens], hook: Hook | None = N
     """Return exp(mean loss) over all windows, each run by itself; the first tokens do not count.
 
     Raises:
-        CaptureError: no windows.
+        CaptureError: no window of two tokens or more.
     """
-    if not windows:
-        raise CaptureError("no text was given: a perplexity needs at least one window")
+    if not any(len(window) > 1 for window in windows):
+        raise CaptureError("a perplexity needs at least one window, of two tokens or more")
     every = np.concatenate([losses(model.run(window, hook), window) for window in windows])
     return float(np.exp(every.mean()))

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from sparsity.errors import CaptureError
 from sparsity.recording.torch_file import read_tensors
 
-_NAME = re.compile(r"activation_(\d+)\.pt")
+_NAME = re.compile(r"activation_(\d{1,9})\.pt", re.ASCII)
+_MOST = 1 << 53
+"""Counts beyond it are not exact in float64."""
 
 
 def is_activation_file(path: str | PathLike[str]) -> bool:
@@ -43,7 +45,7 @@ def read_activations(path: str | PathLike[str]) -> dict[int, NDArray[np.int64]]:
         raise CaptureError(f"{source} has no activation_N.pt: give PowerInfer's activation folder")
     numbers = sorted(found)
     if source.is_dir() and numbers != list(range(len(numbers))):
-        missing = min(set(range(numbers[-1])) - set(numbers))
+        missing = next(place for place, number in enumerate(numbers) if place != number)
         raise CaptureError(f"{source} lacks activation_{missing}.pt: give all of the model")
     return {number: _counts(found[number]) for number in numbers}
 
@@ -57,6 +59,8 @@ def _counts(file: Path) -> NDArray[np.int64]:
     whole = np.rint(values)
     if (whole != values).any():
         raise CaptureError(f"{file} has fractions, not counts: multiply by the number of tokens")
+    if whole.max() > _MOST:
+        raise CaptureError(f"{file} has a count of {whole.max():.3g}: give PowerInfer's file")
     return whole.astype(np.int64)
 
 

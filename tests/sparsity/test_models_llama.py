@@ -189,8 +189,10 @@ def test_perplexity_is_the_exponential_of_the_mean_loss(model):
     wanted = [-np.log(shares[place, TEXT[place + 1]]) for place in range(len(TEXT) - 1)]
     assert losses(model.run(TEXT), TEXT) == pytest.approx(wanted, rel=1e-5)
     assert perplexity(model, [TEXT, TEXT]) == pytest.approx(np.exp(np.mean(wanted)), rel=1e-5)
-    with pytest.raises(CaptureError, match="at least one window"):
-        perplexity(model, [])
+    assert perplexity(model, [TEXT, TEXT[:1]]) == pytest.approx(perplexity(model, [TEXT]))
+    for nothing in ([], [TEXT[:1]]):
+        with pytest.raises(CaptureError, match="at least one window, of two tokens or more$"):
+            perplexity(model, nothing)
 
 
 def test_activation_functions_do_not_overflow_and_have_the_known_values():

@@ -182,6 +182,7 @@ def test_layers_10_and_11_come_after_2(tmp_path, dtype):
         (np.array([0.5, 1], np.float32), "has fractions, not counts: "),
         (np.array([-1, 1], np.int64), "has entries that are no counts: "),
         (np.array([np.nan, 1], np.float32), "has entries that are no counts: "),
+        (np.array([1e30, 1], np.float32), r"has a count of 1e\+30: "),
         (np.zeros(0, np.float32), "is not one vector of counts$"),
         ({"a": np.zeros(2, np.float32)}, "is not one vector of counts$"),
     ],
@@ -195,6 +196,9 @@ def test_files_that_are_no_counts(tmp_path, values, message):
 def test_a_missing_layer(tmp_path):
     for layer in (0, 1, 3):
         save(np.ones(3, np.float32), tmp_path / f"activation_{layer}.pt")
+    with pytest.raises(CaptureError, match=r"lacks activation_2.pt: give all of the model$"):
+        powerinfer.read_activations(tmp_path)
+    save(np.ones(3, np.float32), tmp_path / "activation_999999999.pt")
     with pytest.raises(CaptureError, match=r"lacks activation_2.pt: give all of the model$"):
         powerinfer.read_activations(tmp_path)
     with pytest.raises(CaptureError, match=r"has no activation_N.pt: "):
