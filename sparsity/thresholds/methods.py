@@ -24,7 +24,7 @@ from sparsity.models.activation import down_input
 from sparsity.models.interface import FfnWeights
 from sparsity.predictor.predict import scores
 from sparsity.predictor.signs import SignBits, pack_signs
-from sparsity.thresholds.quantiles import MagnitudeHistogram, below
+from sparsity.thresholds.quantiles import MagnitudeHistogram, below, share_of
 
 Array = NDArray[np.float32]
 _T = TypeVar("_T")
@@ -198,7 +198,7 @@ class TopK(Rule):
     def zeroed(self, step: FfnStep) -> NDArray[np.bool_]:
         """The lowest scores of every token, and those that are 0 anyway."""
         scores = self.scores(step)
-        dropped = int(np.floor(self.sparsity * scores.shape[1]))
+        dropped = share_of(self.sparsity, scores.shape[1])
         zero = scores == 0
         order = np.argpartition(scores, min(dropped, scores.shape[1] - 1), axis=1)
         np.put_along_axis(zero, order[:, :dropped], True, axis=1)

@@ -8,6 +8,7 @@ equal. So at most the share asked for is zeroed, and less only where many magnit
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,16 @@ def threshold(values: NDArray[Any], sparsity: float) -> float:
         raise SparsityError("no activations were given: a threshold needs at least one")
     if np.isnan(magnitudes).any():
         raise SparsityError("an activation is not a number (NaN): find where it comes from")
-    below = int(np.floor(sparsity * magnitudes.size))
+    below = share_of(sparsity, magnitudes.size)
     if below == magnitudes.size:
         return float("inf")
     return float(np.partition(magnitudes, below)[below])
+
+
+def share_of(share: float, count: int) -> int:
+    """How many of `count` a share of them is, rounded down; .29 of 100 is 29, not 28.999... ."""
+    exact = share * count
+    return round(exact) if math.isclose(exact, round(exact), rel_tol=1e-12) else math.floor(exact)
 
 
 def below(values: NDArray[Any], limit: float | NDArray[Any]) -> NDArray[np.bool_]:
@@ -89,7 +96,7 @@ class MagnitudeHistogram:
         total = self.total
         if not total:
             raise SparsityError("no activations were counted: a threshold needs at least one")
-        before = int(np.floor(sparsity * total))
+        before = share_of(sparsity, total)
         if before == total:
             return float("inf")
         at = int(np.searchsorted(np.cumsum(self.counts), before, "right"))

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hn
 
 from sparsity.bf16 import from_bf16, to_bf16
 from sparsity.errors import SparsityError
-from sparsity.thresholds.quantiles import MagnitudeHistogram, below, threshold
+from sparsity.thresholds.quantiles import MagnitudeHistogram, below, share_of, threshold
 
 FLOATS = hn.arrays(
     np.float32,
@@ -22,10 +22,22 @@ SHARES = st.floats(0, 1)
 @given(FLOATS, SHARES)
 def test_at_most_the_share_asked_for_is_below_and_no_higher_threshold_does_it(values, share):
     limit = threshold(values, share)
-    wanted = int(np.floor(share * values.size))
+    wanted = share_of(share, values.size)
     assert np.count_nonzero(below(values, limit)) <= wanted
     if np.isfinite(limit):
         assert np.count_nonzero(below(values, np.nextafter(np.float32(limit), np.inf))) > wanted
+
+
+@given(SHARES, st.integers(1, 10**9))
+def test_a_share_is_rounded_down(share, count):
+    assert share_of(share, count) <= share * count * (1 + 1e-12)
+    assert share_of(share, count) > share * count - 1
+
+
+def test_a_share_that_is_a_whole_number_is_that_number():
+    assert share_of(0.29, 100) == 29  # .29 * 100 is 28.999999999999996
+    for count in range(1, 200):
+        assert [share_of(part / count, count) for part in range(count + 1)] == [*range(count + 1)]
 
 
 def test_what_equals_the_threshold_is_kept():
