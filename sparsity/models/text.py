@@ -63,7 +63,8 @@ def windows(
 
     Args:
         encode: from text to token numbers.
-        texts: in order; neighbours of one text never end up on both sides.
+        texts: in order; neighbours of one text never end up on both sides. What two texts have in
+            common may, as where one help topic quotes another.
         fit: tokens to fit on, a multiple of `size`.
         judge: tokens to judge by, a multiple of `size`.
         size: tokens of a window.
