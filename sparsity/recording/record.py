@@ -77,7 +77,15 @@ class Recorder:
             thresholds: by layer; what is nearer to zero counts as not active.
             keep_values: whether to keep the activations themselves, as float16.
             source: where they come from, in words, for the metadata.
+
+        Raises:
+            CaptureError: a threshold that is no finite number from 0 on.
         """
+        for layer, threshold in (thresholds or {}).items():
+            if not 0 <= threshold < float("inf"):
+                raise CaptureError(
+                    f"the threshold of layer {layer} is {threshold}: give a finite one, 0 or more"
+                )
         self._target = Path(os.path.realpath(path))
         self._draft = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}")
         self._model = model
@@ -117,8 +125,8 @@ class Recorder:
             values: [tokens, neurons], input of the down projection.
 
         Raises:
-            CaptureError: another number of neurons than before, or a value that is not finite or,
-                where values are kept, larger than float16 holds.
+            CaptureError: no such layer, another number of neurons than before, or a value that is
+                not finite or, where values are kept, larger than float16 holds.
         """
         exact = np.ascontiguousarray(values, np.float32)
         own = self._layer(layer, exact)
@@ -143,6 +151,8 @@ class Recorder:
         self._summaries[layer] = _Summary(histogram, counts)
 
     def _layer(self, layer: int, values: NDArray[np.float32]) -> _Layer:
+        if layer < 0:
+            raise CaptureError(f"there is no layer {layer}: count from 0")
         if values.ndim != 2 or not values.shape[1]:
             raise CaptureError(
                 f"layer {layer}: activations of shape {list(values.shape)}: give [tokens, neurons]"

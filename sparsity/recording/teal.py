@@ -36,6 +36,8 @@ _MODELS = {
 """Folders in TEAL's repository, and which shape in `sparsity.shapes` those models have."""
 _ROUNDED = 1e-4
 """Relative error of a ratio of counts that float32 has rounded, and some to spare."""
+_MOST = 1 << 62
+"""Counts together, as int64 holds them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,10 +145,12 @@ def _histogram(centers: Any, counts: Any, key: str, path: str | PathLike[str]) -
     if len(both) < 2 or both[0].shape != both[1].shape or len(both[0]) < 5:
         raise CaptureError(f"{path}: {key} and {key}_centers are not two vectors of one length")
     middles, numbers = both
-    if not np.isfinite(both).all() or (np.diff(middles) < 0).any() or numbers.min() < 0:
+    if not np.isfinite(both).all() or (np.diff(middles) <= 0).any() or numbers.min() < 0:
         raise CaptureError(
-            f"{path}: {key} is no histogram: its middles fall or a count is negative"
+            f"{path}: {key} is no histogram: its middles do not rise or a count is negative"
         )
+    if numbers.sum() > _MOST:
+        raise CaptureError(f"{path}: {key} has counted {numbers.sum():.3g} values: it is damaged")
     if not numbers.sum():
         raise CaptureError(f"{path}: {key} has counted nothing")
     return TealHistogram(middles, numbers)

@@ -146,6 +146,8 @@ def vectors(**changes):
         (vectors(h2=np.full(20, -1, np.float32)), "h2 is no histogram: "),
         (vectors(h2_centers=np.arange(20, 0, -1, dtype=np.float32)), "h2 is no histogram: "),
         (vectors(h2_centers=np.full(20, np.nan, np.float32)), "h2 is no histogram: "),
+        (vectors(h2_centers=np.zeros(20, np.float32)), "h2 is no histogram: "),
+        (vectors(h2=np.full(20, 1e30, np.float32)), r"h2 has counted 2e\+31 values: "),
     ],
 )
 def test_files_that_are_not_teals(tmp_path, tensors, message):

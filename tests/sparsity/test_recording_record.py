@@ -189,6 +189,7 @@ def test_a_failed_run_leaves_nothing(tmp_path):
         ([(0, np.ones((2, 4))), (1, np.ones((3, 4)))], r"^layers have \[2, 3\] tokens: "),
         ([(0, np.ones((2, 4))), (0, np.ones((2, 5)))], "^layer 0 has 4 neurons, 5 came: "),
         ([(0, np.ones(4))], r"^layer 0: activations of shape \[4\]: give \[tokens, neurons\]$"),
+        ([(-1, np.ones((2, 4)))], "^there is no layer -1: count from 0$"),
         ([(3, np.array([[1, np.nan]]))], "^layer 3 has nan for neuron 1: "),
         ([(3, np.array([[np.inf, 1]]))], "^layer 3 has inf for neuron 0: "),
     ],
@@ -197,6 +198,13 @@ def test_what_cannot_be_recorded(tmp_path, steps, message):
     with pytest.raises(CaptureError, match=message), Recorder(tmp_path / "r.npz", "m") as recorder:
         for layer, values in steps:
             recorder.add(layer, values)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf, -1.0])
+def test_a_threshold_that_is_none(tmp_path, threshold):
+    with pytest.raises(CaptureError, match=f"^the threshold of layer 2 is {threshold}: give a fin"):
+        Recorder(tmp_path / "r.npz", "m", thresholds={2: threshold})
     assert not list(tmp_path.iterdir())
 
 
