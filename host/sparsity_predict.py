@@ -28,7 +28,9 @@ from sparsity.predictor.use_lite_up import LAYERS, package_layers, shipped_layer
 from sparsity.tfjs_package import read_package
 
 USE_LITE, MADE_UP = "use-lite", "synthetic"
-RUN_TOKENS = 1024
+MADE = {"d": 4096, "k": 2048, "sparsity": 0.92, "tau": 8.0, "seed": 0}
+"""A synthetic layer unless it is said, as `make_layer` takes it."""
+RUN_TOKENS = 512
 """Tokens that a model is run over unless it is said."""
 PIPE_COLUMNS = 132
 """Width of the tables where there is no terminal to ask."""
@@ -65,11 +67,15 @@ def predict(
     tokens: Annotated[
         int | None, typer.Option(help="tokens to take; with --package, or of a model that runs")
     ] = None,
-    width: Annotated[int, typer.Option(help="of a synthetic layer")] = 4096,
-    neurons: Annotated[int, typer.Option(help="of a synthetic layer")] = 2048,
-    sparsity: Annotated[float, typer.Option(help="of a synthetic layer")] = 0.92,
-    tau: Annotated[float, typer.Option(help="how much a synthetic layer's rows differ")] = 8.0,
-    seed: Annotated[int, typer.Option(help="of a synthetic layer")] = 0,
+    width: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 4096")] = None,
+    neurons: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 2048")] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="of a synthetic layer; default: 0.92")
+    ] = None,
+    tau: Annotated[
+        float | None, typer.Option(help="how much a synthetic layer's rows differ; default: 8")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 0")] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="where the figures go as JSON")
     ] = None,
@@ -82,13 +88,20 @@ def predict(
     check_plot(plot)
     if package is not None and tokens is None:
         raise UsageError("--package needs --tokens: give both")
-    if tokens is not None and package is None and model in (USE_LITE, MADE_UP):
+    runs = model not in (USE_LITE, MADE_UP) and not _is_file(model)
+    if tokens is not None and package is None and not runs:
         raise UsageError(f"--tokens is of models that run: leave it out with --model {model}")
     made = {"d": width, "k": neurons, "sparsity": sparsity, "tau": tau, "seed": seed}
+    made = {name: value for name, value in made.items() if value is not None}
+    if made and model != MADE_UP:
+        raise UsageError(
+            "--width, --neurons, --sparsity, --tau and --seed are of a synthetic layer: leave them "
+            f"out with --model {model}"
+        )
     found = reports.Report(model=model, layers=[])
     curves = {}
     with Console(stderr=True).status("predicting (the first run ever also compiles)"):
-        for each in _layers(model, layer, package, tokens or 0, made):
+        for each in _layers(model, layer, package, tokens, MADE | made):
             found.layers.append(
                 reports.judge_layer(each, alpha or [1.0, 1.03], bits, missed or MISSED, rank or ())
             )
@@ -104,7 +117,11 @@ def predict(
 
 
 def _layers(
-    model: str, layer: int | None, package: Path | None, tokens: int, made: dict[str, float]
+    model: str,
+    layer: int | None,
+    package: Path | None,
+    tokens: int | None,
+    made: dict[str, float],
 ) -> Iterator[FfnLayer]:
     """The layers that were asked for, one after the other."""
     if model != USE_LITE and package is not None:
@@ -121,12 +138,16 @@ def _layers(
         if package is None:
             yield from map(shipped_layer, wanted)
         else:
-            all_layers = package_layers(read_package(package), tokens)
+            all_layers = package_layers(read_package(package), tokens or 0)
             yield from (all_layers[number] for number in wanted)
-    elif Path(model).suffix == ".npz":
+    elif _is_file(model):
         yield read_layer(model, layer or 0)
     else:
         yield _run(model, layer, RUN_TOKENS if tokens is None else tokens)
+
+
+def _is_file(model: str) -> bool:
+    return Path(model).suffix == ".npz"
 
 
 def _run(name: str, layer: int | None, tokens: int) -> FfnLayer:

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from host.plots import new_figure
+from sparsity.errors import SparsityError
 from sparsity.predictor import theory
-from sparsity.predictor.alpha import rescale, sigmas
+from sparsity.predictor.alpha import rescale, scaled, sigmas
 from sparsity.predictor.compare import Point, compare, sign_name
 from sparsity.predictor.layers import FfnLayer
 from sparsity.predictor.predict import scores
@@ -49,8 +50,8 @@ class At(Judged):
 
     sigmas: float
     """How strict alpha is at this width."""
-    alpha_at_paper_width: float
-    """The alpha that is as strict at `PAPER_WIDTH`."""
+    alpha_at_paper_width: float | None
+    """The alpha that is as strict at `PAPER_WIDTH`; None where no alpha is."""
 
 
 class LayerReport(pydantic.BaseModel):
@@ -82,6 +83,8 @@ def judge_layer(
     ranks: Sequence[int],
 ) -> LayerReport:
     """Find a layer's figures; errors are those of `sparsity.predictor`."""
+    for alpha in alphas:
+        scaled(alpha)  # refuses what is none
     k, d = layer.first.shape
     found = scores(pack_signs(layer.first), layer.x, bits)
     activations = layer.activations()
@@ -95,7 +98,7 @@ def judge_layer(
                 alpha=alpha,
                 missed_target=None,
                 sigmas=strictness,
-                alpha_at_paper_width=rescale(alpha, d, PAPER_WIDTH),
+                alpha_at_paper_width=_at_paper_width(alpha, d),
                 **_figures(quality),
             )
         )
@@ -108,6 +111,13 @@ def judge_layer(
         at=at,
         calibrated=[_judged(point) for point in compare(layer, ranks, missed)],
     )
+
+
+def _at_paper_width(alpha: float, width: int) -> float | None:
+    try:
+        return rescale(alpha, width, PAPER_WIDTH)
+    except SparsityError:
+        return None
 
 
 def _judged(point: Point) -> Judged:

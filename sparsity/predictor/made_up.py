@@ -34,12 +34,12 @@ def make_layer(
         seed: of everything.
 
     Raises:
-        MaskError: a size, share or spread that no layer has.
+        MaskError: a size, share, spread or seed that no layer has.
     """
-    if d < 2 or k < 1 or tokens < 1 or not 0 < sparsity < 1 or tau < 0:
+    if min(d - 1, k, tokens) < 1 or not (0 < sparsity < 1 and 0 <= tau < math.inf) or seed < 0:
         raise MaskError(
-            f"no layer has d {d}, k {k}, {tokens} tokens, sparsity {sparsity}, tau {tau}: give "
-            "d from 2, k and tokens from 1, 0 < sparsity < 1, tau from 0"
+            f"no layer has d {d}, k {k}, {tokens} tokens, sparsity {sparsity}, tau {tau}, seed "
+            f"{seed}: give d from 2, k and tokens from 1, 0 < sparsity < 1, tau and seed from 0"
         )
     random = np.random.default_rng(seed)
     # Row means are N(mean, tau); with the dot product's own noise the spread is sqrt(1 + tau^2).

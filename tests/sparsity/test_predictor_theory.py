@@ -69,7 +69,7 @@ def test_norm_ratio_tells_how_good_signs_are():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"d": 1}, {"k": 0}, {"tokens": 0}, {"sparsity": 1.0}, {"tau": -1}]
+    "wrong", [{"d": 1}, {"k": 0}, {"tokens": 0}, {"sparsity": 1.0}, {"tau": -1}, {"tau": np.nan}]
 )
 def test_layers_that_cannot_be_are_refused(wrong):
     with pytest.raises(MaskError, match="^no layer has d "):
