@@ -76,14 +76,17 @@ def read_layer(path: str | PathLike[str], layer: int = 0) -> FfnLayer:
         layer: which, in a file of several.
 
     Raises:
-        CaptureError: unreadable, an array missing or of an unfitting shape.
+        CaptureError: unreadable, no such layer, or what `from_arrays` refuses.
     """
     source = Path(path)
     try:
         with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if _is_of(name, layer)}
+            names = file.files
+            arrays = {name: file[name] for name in names if _layer_of(name) in (None, layer)}
     except UNREADABLE as error:
         raise CaptureError(f"{source} cannot be read as an .npz: {reason(error)}") from error
+    if layer and layer not in map(_layer_of, names):
+        raise CaptureError(f"{source} has no layer {layer}: no array's name ends in _{layer}")
     return from_arrays({_plain(name): array for name, array in arrays.items()}, str(source))
 
 
@@ -91,7 +94,8 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], name: str) -> FfnLayer:
     """Make a layer from arrays named as in `read_layer`, without endings.
 
     Raises:
-        CaptureError: an array missing or of an unfitting shape.
+        CaptureError: an array missing, of an unfitting shape or type, or with a value that is not
+            finite.
     """
     first = "gate" if "gate" in arrays else "up"
     lacking = [need for need in ("x", first, "down") if need not in arrays]
@@ -99,7 +103,11 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], name: str) -> FfnLayer:
         raise CaptureError(
             f"{name} lacks {' and '.join(lacking)}: give x, gate or up, and down of this layer"
         )
-    values = {key: _floats(array) for key, array in arrays.items()}
+    values = {
+        key: _floats(arrays[key], f"{name}: {key}")
+        for key in ("x", "gate", "up", "down", "bias")
+        if key in arrays
+    }
     up = values.get("up") if first == "gate" else None
     for key in ("x", first, "down"):
         if values[key].ndim != 2:
@@ -134,17 +142,24 @@ def _layer(model: FfnModel, layer: int, inputs: Matrix) -> FfnLayer:
     return FfnLayer(name, inputs, first, weights.down, up, bias)
 
 
-def _is_of(name: str, layer: int) -> bool:
+def _layer_of(name: str) -> int | None:
+    """Layer that an array's name ends in."""
     stem, _, ending = name.rpartition("_")
-    return not stem or not ending.isdigit() or int(ending) == layer
+    return int(ending) if stem and ending.isdecimal() else None
 
 
 def _plain(name: str) -> str:
-    stem, _, ending = name.rpartition("_")
-    return stem if stem and ending.isdigit() else name
+    return name if _layer_of(name) is None else name.rpartition("_")[0]
 
 
-def _floats(array: NDArray[Any]) -> Matrix:
+def _floats(array: NDArray[Any], what: str) -> Matrix:
     if array.dtype == np.uint16:
-        return from_bf16(array)
-    return np.ascontiguousarray(array, np.float32) if array.dtype.kind == "f" else array
+        values = from_bf16(array)
+    elif array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # refused below
+            values = np.ascontiguousarray(array, np.float32)
+    else:
+        raise CaptureError(f"{what} is {array.dtype}: give floats, or bfloat16 bits as uint16")
+    if not np.isfinite(values).all():
+        raise CaptureError(f"{what} has a NaN or what float32 has no room for")
+    return values

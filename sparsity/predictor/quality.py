@@ -48,13 +48,15 @@ def judge(
         down: float32 [k, d]; with it the output error is computed.
 
     Raises:
-        MaskError: shapes that differ.
+        MaskError: shapes that differ, or no token.
     """
     if skip.shape != activations.shape:
         raise MaskError(
             f"flags are {list(skip.shape)}, activations {list(activations.shape)}: give the same "
             "tokens and rows of both"
         )
+    if not skip.size:
+        raise MaskError("no token to judge by: give at least one")
     zero = activations != 0
     np.logical_not(zero, out=zero)
     right = int(np.count_nonzero(skip & zero))

@@ -99,6 +99,10 @@ def test_a_file_of_one_layer_or_of_several(tmp_path):
     np.savez(tmp_path / "two.npz", **both)
     assert (read_layer(tmp_path / "two.npz", 1).x == 2).all()
     assert read_layer(tmp_path / "two.npz", 1).up is None
+    with pytest.raises(CaptureError, match="has no layer 2: no array's name ends in _2$"):
+        read_layer(tmp_path / "two.npz", 2)
+    with pytest.raises(CaptureError, match="has no layer 1: "):
+        read_layer(tmp_path / "one.npz", 1)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,11 @@ def test_a_file_of_one_layer_or_of_several(tmp_path):
         ({"x": np.ones(3)}, r": x is \[3\], not a matrix$"),
         ({"up": np.ones((4, 2))}, r": up is \[4, 2\], not \[4, 3\]$"),
         ({"bias": np.ones(3)}, r": bias is \[3\], not \[4\]$"),
+        # A product of int8 arrays would wrap around and nobody would see it.
+        ({"x": np.ones((5, 3), np.int8)}, ": x is int8: give floats, or bfloat16 bits as uint16$"),
+        ({"down": np.full((4, 3), "a")}, ": down is <U1: give floats"),
+        ({"gate": np.full((4, 3), np.nan)}, ": gate has a NaN or "),
+        ({"up": np.full((4, 3), 1e300)}, ": up has a NaN or what float32 has no room for$"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, change, message):

@@ -69,3 +69,8 @@ def test_a_text_without_activity_is_refused():
         threshold(np.zeros((1, 2)), np.zeros((1, 2), bool), 0.02)
     with pytest.raises(MaskError, match="^missed 1.5 is no share: "):
         threshold(np.zeros((1, 2)), np.ones((1, 2), bool), 1.5)
+
+
+def test_without_a_token_there_is_nothing_to_judge():
+    with pytest.raises(MaskError, match="^no token to judge by: "):
+        judge(np.zeros((0, 4), np.bool_), np.zeros((0, 4), np.float32))
