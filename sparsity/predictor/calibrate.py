@@ -53,11 +53,15 @@ def calibrate(
 
 
 def from_scores(found: NDArray[np.float32], active: Masks, missed: float) -> float:
-    """Return the alpha for scores that `predict.scores` made; errors as in `calibrate`."""
-    least = threshold(found, active, missed)
+    """Return the alpha for scores that `predict.scores` made; errors as in `calibrate`.
+
+    `LARGEST` where no alpha up to it keeps so many, as where all products of a row are negative.
+    """
+    # Scores are rounded to float32: the next one below is not above the exact score.
+    least = float(np.nextafter(np.float32(threshold(found, active, missed)), np.float32(-np.inf)))
     if least <= -1:
         return LARGEST
     if least >= 1:
         return 0.0
     alpha = (1 - least) / (1 + least)
-    return min(math.ceil(alpha * SCALE + 1e-3) / SCALE, LARGEST)
+    return min(math.ceil(alpha * SCALE) / SCALE, LARGEST)

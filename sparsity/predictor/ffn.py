@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsity.predictor.gemv import Floats, down_times, gated_rows, rows_times
+from sparsity.predictor.gemv import Floats, check_vector, down_times, gated_rows, rows_times
 from sparsity.predictor.predict import Flags, SignPredictor
 
 
@@ -67,6 +67,7 @@ def run(
     k = len(ffn.first)
     skip = np.zeros(k, np.bool_) if skip is None else skip
     bias = np.zeros(k, np.float32) if ffn.bias is None else ffn.bias
+    check_vector(bias, k, "bias")
     if fused and use_actual and ffn.up is not None:
         a, skip_up = gated_rows(ffn.first, ffn.up, x, bias, skip)
         return Step(down_times(ffn.down, a, a == 0), skip, skip_up, a == 0)

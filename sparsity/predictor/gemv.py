@@ -65,7 +65,7 @@ def _gated(gate: Any, up: Any, x: Any, bias: Any, skip: Any, out: Any, closed: A
             closed[row] = True
             if not skip[row]:
                 opened = _dot(gate, row, x) + bias[row]
-                if opened > 0:
+                if not opened <= 0:  # a NaN is not lost
                     closed[row] = False
                     out[row] = opened * _dot(up, row, x)
 
@@ -126,7 +126,7 @@ def gated_rows(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return relu(gate @ x + bias) * (up @ x) [k] in one pass: the paper's fused kernel (+KF).
 
-    A row of `up` is read only where the gate came out positive (+AS). Arguments and errors as in
+    A row of `up` is not read where the gate came out closed (+AS). Arguments and errors as in
     `rows_times`; bias is float32 [k].
 
     Returns:
@@ -134,7 +134,7 @@ def gated_rows(
     """
     _check(gate, x, skip)
     _check(up, x, skip)
-    _check_vector(bias, len(skip), "bias")
+    check_vector(bias, len(skip), "bias")
     out, closed = np.empty(len(skip), np.float32), np.empty(len(skip), np.bool_)
     _gated(gate, up, x, bias, skip, out, closed)
     return out, closed
@@ -152,7 +152,7 @@ def down_times(weights: NDArray[Any], a: Floats, skip: NDArray[np.bool_]) -> Flo
         ShapeError: types or shapes that do not fit.
     """
     _check_matrix(weights)
-    _check_vector(a, len(weights), "activations")
+    check_vector(a, len(weights), "activations")
     _check_flags(skip, len(weights))
     out = np.empty(weights.shape[1], np.float32)
     columns = max(-(-len(out) // numba.get_num_threads()), _COLUMNS)
@@ -162,7 +162,7 @@ def down_times(weights: NDArray[Any], a: Floats, skip: NDArray[np.bool_]) -> Flo
 
 def _check(weights: NDArray[Any], x: NDArray[Any], skip: NDArray[Any]) -> None:
     _check_matrix(weights)
-    _check_vector(x, weights.shape[1], "input")
+    check_vector(x, weights.shape[1], "input")
     _check_flags(skip, len(weights))
 
 
@@ -174,7 +174,8 @@ def _check_matrix(weights: NDArray[Any]) -> None:
         )
 
 
-def _check_vector(values: NDArray[Any], length: int, what: str) -> None:
+def check_vector(values: NDArray[Any], length: int, what: str) -> None:
+    """Refuse what is not float32 [length]."""
     if values.dtype != np.float32 or values.shape != (length,):
         raise ShapeError(f"{what} of {values.dtype} {list(values.shape)}: give float32 [{length}]")
 

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from sparsity.errors import ShapeError
 from sparsity.predictor.ffn import SparseFfn, predicted, run
 from sparsity.predictor.predict import SignPredictor
 
@@ -82,6 +83,21 @@ def test_fused_is_unfused_to_the_bit(ffn, x):
         plain = predicted(each, x, predictor)
         for name in ("output", "skip_first", "skip_up", "skip_down"):
             assert (getattr(fused, name) == getattr(plain, name)).all()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_nan_of_the_gate_reaches_the_output(ffn, x, fused):
+    ffn.first[3] = np.nan
+    step = run(ffn, x, fused=fused)
+    assert np.isnan(step.output).all()
+    assert not step.skip_up[3]
+
+
+@pytest.mark.parametrize("bias", [np.ones(1, np.float32), np.ones(K)])
+def test_a_bias_that_does_not_fit_is_refused(ffn, x, bias):
+    for up in (ffn.up, None):
+        with pytest.raises(ShapeError, match="^bias of .* give float32 "):
+            run(SparseFfn(ffn.first, ffn.down, up, bias), x)
 
 
 def test_a_skipped_row_with_a_bias_is_zero_too():

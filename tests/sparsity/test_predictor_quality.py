@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparsity.errors import MaskError
-from sparsity.predictor.calibrate import calibrate
+from sparsity.predictor.alpha import LARGEST, SCALE, scaled
+from sparsity.predictor.calibrate import calibrate, from_scores
 from sparsity.predictor.made_up import make_layer
 from sparsity.predictor.planes import make_planes
 from sparsity.predictor.predict import skip
@@ -74,3 +77,17 @@ def test_a_text_without_activity_is_refused():
 def test_without_a_token_there_is_nothing_to_judge():
     with pytest.raises(MaskError, match="^no token to judge by: "):
         judge(np.zeros((0, 4), np.bool_), np.zeros((0, 4), np.float32))
+
+
+@given(st.integers(2, 1 << 16), st.data())
+def test_rounding_of_scores_makes_no_alpha_too_small(total, data):
+    """A row of some score stays at the alpha that is made of it, and not at one much smaller."""
+    positive = data.draw(st.integers(1, total - 1))
+    score = np.full((1, 1), (2 * positive - total) / total, np.float32)
+    alpha, exact = from_scores(score, np.ones((1, 1), np.bool_), 0), (total - positive) / positive
+    assert alpha == LARGEST or scaled(alpha) * positive >= SCALE * (total - positive)
+    assert alpha <= exact * (1 + 1e-7 * (2 + exact)) + 1.01 / SCALE
+
+
+def test_a_tie_that_may_not_be_lost_needs_no_more_than_alpha_1():
+    assert from_scores(np.zeros((1, 1), np.float32), np.ones((1, 1), np.bool_), 0) == 1
