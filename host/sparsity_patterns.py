@@ -32,6 +32,7 @@ SHIPPED = "use-lite"
 HALF = 0.5
 """Sparsity that the seed enforces on models without a ReLU."""
 FIT_TOKENS = 1536
+TOKENS = 2048
 VARIANT_TOKENS = 40
 """Tokens of an input that is compared with its variants: a sentence or two."""
 
@@ -51,7 +52,9 @@ def patterns(
         float | None,
         typer.Option(help="zero this share by a threshold per layer; default: 0.5 without a ReLU"),
     ] = None,
-    tokens: Annotated[int, typer.Option(help="tokens of text to run a model over")] = 2048,
+    tokens: Annotated[
+        int | None, typer.Option(help="tokens of text to run a model over; default: 2048")
+    ] = None,
     similar_inputs: Annotated[
         bool, typer.Option("--similar", help="also compare inputs with similar ones, as the seed")
     ] = False,
@@ -71,17 +74,26 @@ def patterns(
     """How far one token's wanted rows foretell the next one's, beside chance."""
     check_writable(*(path for path in (json_file, plot_file) if path is not None))
     check_plot(plot_file)
+    if masks is not None and model != SHIPPED:
+        raise UsageError(f"--masks and --model {model} are two sources: give one of them")
     recorded = masks is not None or model == SHIPPED
-    if recorded and (layer or sparsity is not None or similar_inputs or text is not None):
+    of_runs = sparsity, tokens, text
+    if recorded and (layer or similar_inputs or any(each is not None for each in of_runs)):
         raise UsageError(
-            "--layer, --sparsity, --similar and --text are for models that run: give --model too"
+            "--layer, --sparsity, --tokens, --similar and --text are for models that run: give "
+            "--model too"
         )
     if recorded:
         found = _recorded(masks)
     else:
         with Console(stderr=True).status(f"running {model}"):
             opened = catalogue.open_model(model)
-            found = _run(opened, layer, sparsity, opened.windows(FIT_TOKENS, tokens, text))
+            found = _run(
+                opened,
+                layer,
+                sparsity,
+                opened.windows(FIT_TOKENS, TOKENS if tokens is None else tokens, text),
+            )
             if similar_inputs:
                 found.similar = _similar(opened, found.threshold_sparsity, text)
     files: dict[Path, bytes] = {}

@@ -77,6 +77,8 @@ def test_a_model_is_run_and_its_inputs_compared_with_similar_ones(tmp_path):
         (("--json", "nowhere/j.json"), "there is no folder"),
         (("--similar",), "give --model too"),
         (("--layer", "1"), "give --model too"),
+        (("--tokens", "64"), "give --model too"),
+        (("--masks", "a.npy", "--model", "piper"), "two sources: give one of them"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, monkeypatch, arguments, why):
