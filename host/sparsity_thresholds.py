@@ -32,7 +32,7 @@ HEADLINE = 0.01
 """Rise at which the sparsity is told: SparsingLaw's PPL-1% (arXiv 2411.02335)."""
 PIPE_COLUMNS = 132
 """Width of the tables where there is no terminal to ask."""
-_MARKS = "osv^D*Xp."
+_MARKS = "osv^D*Xp.P"
 
 
 def thresholds(
@@ -84,8 +84,8 @@ def thresholds(
 
 
 def _fitting(gated: bool) -> list[str]:
-    """Rules that a model can have: cats looks at a gate."""
-    return [name for name in RULES if gated or name != "cats"]
+    """Rules that a model can have: two look at a gate."""
+    return [name for name in RULES if gated or name not in ("cats", "estimated")]
 
 
 def show(found: TradeOff, gated: bool, console: Console) -> None:

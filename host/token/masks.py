@@ -28,7 +28,9 @@ from sparsity.predictor.predict import SignPredictor
 from sparsity.predictor.quality import Quality, judge
 from sparsity.predictor.signs import pack_signs
 from sparsity.shapes import ModelShape
-from sparsity.thresholds.methods import Cats, PerLayer, Predicted, Rule
+from sparsity.thresholds.foretold import Predicted
+from sparsity.thresholds.methods import Cats, PerLayer
+from sparsity.thresholds.rule import Rule
 from sparsity.thresholds.trade_off import PERPLEXITY, Steps, trade_off
 
 SIGNS, FOUR_BITS = "signs", "signs x 4 bits"

@@ -20,7 +20,8 @@ from sparsity.models.text import Windows
 from sparsity.peers import llama_torch, nncf_run
 from sparsity.peers.ema import EmaQuantile
 from sparsity.recording.hugging_face import HuggingFaceModel
-from sparsity.thresholds.methods import FfnStep, PerLayer, Rule
+from sparsity.thresholds.methods import PerLayer
+from sparsity.thresholds.rule import FfnStep, Rule
 
 LEVELS = (0.3, 0.5, 0.7)
 NNCF, RESTATED, OURS = "nncf", EmaQuantile.title, PerLayer.title

@@ -18,7 +18,7 @@ from sparsity.errors import CaptureError
 from sparsity.models.activation import activate
 from sparsity.models.interface import FfnModel, FfnWeights, Hook, Matrix, Tokens
 from sparsity.models.perplexity import losses
-from sparsity.thresholds.methods import FfnStep, Rule
+from sparsity.thresholds.rule import FfnStep, Rule
 
 PERPLEXITY, OUTPUT_ERROR = "perplexity", "output error"
 

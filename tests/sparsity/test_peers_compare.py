@@ -9,7 +9,8 @@ from sparsity.models.perplexity import perplexity
 from sparsity.models.text import Windows
 from sparsity.peers.compare import OURS, RESTATED, check_forward, compare, fit
 from sparsity.peers.ema import EmaQuantile
-from sparsity.thresholds.methods import FfnStep, PerLayer
+from sparsity.thresholds.methods import PerLayer
+from sparsity.thresholds.rule import FfnStep
 
 MODEL = NumpyModel()
 TEXT = Windows(windows(3), windows(4, seed=6))

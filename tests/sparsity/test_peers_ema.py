@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sparsity.errors import SparsityError
 from sparsity.peers.ema import ALPHA, EmaQuantile, averaged
-from sparsity.thresholds.methods import FfnStep, PerLayer
+from sparsity.thresholds.methods import PerLayer
+from sparsity.thresholds.rule import FfnStep
 
 RANDOM = np.random.default_rng(8)
 

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules that zero activations: how much they zero, and what each goes by."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsity.errors import SparsityError
-from sparsity.models.activation import down_input
+from sparsity.models.activation import activate, down_input
 from sparsity.models.interface import FfnWeights
-from sparsity.thresholds.methods import RULES, FfnStep, Global, PerLayer, TealInput, rules
+from sparsity.thresholds.foretold import Estimated
+from sparsity.thresholds.methods import RULES, Global, PerLayer, TealInput, rules
+from sparsity.thresholds.rule import FfnStep
 
 TOKENS, K, D = 40, 64, 96
 
@@ -68,6 +72,35 @@ def test_the_predicted_rule_skips_the_rows_with_the_lowest_products():
     zeroed = fitted("predicted", 0.3, seen).zeroed(seen)
     product = seen.x @ seen.weights.gate.T
     assert product[zeroed].mean() < product[~zeroed].mean() - 5
+
+
+def true_step():
+    """A step whose activations are really those of its input and weights."""
+    seen = step()
+    assert seen.x is not None and seen.weights is not None and seen.weights.gate is not None
+    gate = activate("silu", seen.x @ seen.weights.gate.T)
+    return dataclasses.replace(seen, a=gate * (seen.x @ seen.weights.up.T), gate=gate)
+
+
+@pytest.mark.parametrize(("bits", "agree"), [(1, 0.7), (2, 0.85), (3, 0.9), (8, 0.99)])
+def test_the_estimated_rule_nears_the_exact_one_as_bits_are_added(bits, agree):
+    seen = true_step()
+    exact = fitted("per-layer", 0.5, seen).zeroed(seen)
+    rule = Estimated(0.5, bits)
+    rule.see(seen)
+    rule.fit()
+    assert np.mean(rule.zeroed(seen) == exact) > agree
+    # What it decides hangs on the input and the weights alone.
+    blind = dataclasses.replace(seen, a=np.zeros_like(seen.a), gate=None)
+    assert np.array_equal(rule.zeroed(blind), rule.zeroed(seen))
+
+
+def test_the_estimated_rule_needs_a_gate():
+    seen = step()
+    assert seen.weights is not None
+    plain = dataclasses.replace(seen, weights=dataclasses.replace(seen.weights, gate=None))
+    with pytest.raises(SparsityError, match="^estimated needs a gate projection, "):
+        Estimated(0.5).see(plain)
 
 
 @pytest.mark.parametrize("name", RULES)

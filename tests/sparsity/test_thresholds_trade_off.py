@@ -8,7 +8,8 @@ from sparsity.errors import CaptureError, SparsityError
 from sparsity.models.activation import activate, down_input
 from sparsity.models.interface import FfnWeights
 from sparsity.models.perplexity import perplexity
-from sparsity.thresholds.methods import RULES, Known, rules
+from sparsity.thresholds.methods import RULES, rules
+from sparsity.thresholds.rule import Known
 from sparsity.thresholds.trade_off import (
     OUTPUT_ERROR,
     PERPLEXITY,
