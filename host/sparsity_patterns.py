@@ -25,7 +25,8 @@ from sparsity.capture import load_use_lite
 from sparsity.models import catalogue
 from sparsity.models.catalogue import Opened
 from sparsity.models.text import Windows
-from sparsity.npy import parse_only_array
+from sparsity.npy import UNREADABLE, parse_only_array, reason
+from sparsity.recording import naming
 from sparsity.recording.reading import is_recording, read
 
 SHIPPED = "use-lite"
@@ -40,7 +41,10 @@ VARIANT_TOKENS = 40
 def patterns(
     masks: Annotated[
         Path | None,
-        typer.Option(help="recorded masks or activations of one layer as .npy, tokens x neurons"),
+        typer.Option(
+            help="a recording (.npz, or .npz:LAYER of it), or masks or activations of one layer as "
+            ".npy, tokens x neurons"
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help=f"use-lite: its shipped activations; or {catalogue.FORMS}")
@@ -52,9 +56,7 @@ def patterns(
         float | None,
         typer.Option(help="zero this share by a threshold per layer; default: 0.5 without a ReLU"),
     ] = None,
-    tokens: Annotated[
-        int | None, typer.Option(help="tokens of text to run a model over; default: 2048")
-    ] = None,
+    tokens: Annotated[int, typer.Option(help="tokens of text to run a model over")] = TOKENS,
     similar_inputs: Annotated[
         bool, typer.Option("--similar", help="also compare inputs with similar ones, as the seed")
     ] = False,
@@ -74,15 +76,17 @@ def patterns(
     """How far one token's wanted rows foretell the next one's, beside chance."""
     check_writable(*(path for path in (json_file, plot_file) if path is not None))
     check_plot(plot_file)
-    if masks is not None and model != SHIPPED:
-        raise UsageError(f"--masks and --model {model} are two sources: give one of them")
     recorded = masks is not None or model == SHIPPED
-    of_runs = sparsity, tokens, text
-    if recorded and (layer or similar_inputs or any(each is not None for each in of_runs)):
+    if masks is not None and model != SHIPPED:
+        raise UsageError("--masks and --model both say what to look at: give one of them")
+    asked = (layer or None, sparsity, similar_inputs, text, tokens)
+    if recorded and asked != (None, None, False, None, TOKENS):
         raise UsageError(
-            "--layer, --sparsity, --tokens, --similar and --text are for models that run: give "
+            "--layer, --sparsity, --similar, --tokens and --text are for models that run: give "
             "--model too"
         )
+    if sparsity is not None and not 0 <= sparsity <= 1:
+        raise UsageError(f"--sparsity {sparsity} is not a share: give 0 to 1")
     if recorded:
         found = _recorded(masks)
     else:
@@ -92,7 +96,7 @@ def patterns(
                 opened,
                 layer,
                 sparsity,
-                opened.windows(FIT_TOKENS, TOKENS if tokens is None else tokens, text),
+                opened.windows(FIT_TOKENS, tokens, text),
             )
             if similar_inputs:
                 found.similar = _similar(opened, found.threshold_sparsity, text)
@@ -121,13 +125,21 @@ def _shipped() -> dict[int, NDArray[np.bool_]]:
 
 
 def _read(file: Path) -> dict[int, NDArray[np.bool_]]:
-    """Masks by layer: of a recording all that it has."""
+    """Masks by layer: of a recording all that it has, or the layer that is named."""
+    if naming.is_named(file):
+        return {naming.layer_of(file): naming.recorded(file).masks}
     if is_recording(file):
         recording = read(file)
         return {layer: recording.masks(layer) for layer in recording.layers}
-    array = parse_only_array(file.read_bytes())
+    data = file.read_bytes()
+    try:
+        array = parse_only_array(data)
+    except UNREADABLE as error:
+        raise UsageError(f"{file} is no recording and no numpy array: {reason(error)}") from None
     if array.ndim != 2 or not array.size:
         raise UsageError(f"{file} has shape {array.shape}: save tokens x neurons")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise UsageError(f"{file} has {array.dtype} that are no masks and no finite activations")
     return {0: np.asarray(array != 0)}
 
 

@@ -14,12 +14,17 @@ from sparsity.errors import CaptureError
 from sparsity.recorded import Recorded
 from sparsity.recording.reading import Recording, read
 
-_NAMED = re.compile(r"(?P<file>.+?):(?P<layer>\d+)(:(?P<token>\d+))?", re.DOTALL)
+_NAMED = re.compile(r"(?P<file>.+?):(?P<layer>\d{1,9})(:(?P<token>\d{1,9}))?", re.DOTALL | re.ASCII)
 
 
 def is_named(path: str | PathLike[str]) -> bool:
     """Whether it has the form above and is not a file of that very name."""
     return not Path(path).exists() and _NAMED.fullmatch(fspath(path)) is not None
+
+
+def layer_of(spec: str | PathLike[str]) -> int:
+    """Return the layer that is named; CaptureError if none is."""
+    return int(_match(spec)["layer"])
 
 
 def recorded(spec: str | PathLike[str], neurons: int | None = None) -> Recorded:
@@ -53,9 +58,7 @@ def mask(spec: str | PathLike[str], neurons: int | None = None) -> NDArray[np.bo
 
 
 def _found(spec: str | PathLike[str], neurons: int | None) -> tuple[Recording, int, int | None]:
-    match = _NAMED.fullmatch(fspath(spec))
-    if match is None:
-        raise CaptureError(f"{spec} names no layer of a recording: give FILE.npz:LAYER")
+    match = _match(spec)
     recording, layer = read(match["file"]), int(match["layer"])
     own = recording.neurons(layer)
     if neurons is not None and own != neurons:
@@ -64,3 +67,10 @@ def _found(spec: str | PathLike[str], neurons: int | None) -> tuple[Recording, i
             "record the model that is asked for"
         )
     return recording, layer, None if match["token"] is None else int(match["token"])
+
+
+def _match(spec: str | PathLike[str]) -> re.Match[str]:
+    match = _NAMED.fullmatch(fspath(spec))
+    if match is None:
+        raise CaptureError(f"{spec} names no layer of a recording: give FILE.npz:LAYER")
+    return match

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from command import refused, sparsebd
 
+from sparsity.recording.record import Recorder
 from tests.sparsity import tiny_llama
 
 
@@ -77,14 +78,47 @@ def test_a_model_is_run_and_its_inputs_compared_with_similar_ones(tmp_path):
         (("--json", "nowhere/j.json"), "there is no folder"),
         (("--similar",), "give --model too"),
         (("--layer", "1"), "give --model too"),
-        (("--tokens", "64"), "give --model too"),
-        (("--masks", "a.npy", "--model", "piper"), "two sources: give one of them"),
+        (("--tokens", "9"), "give --model too"),
+        (("--masks", "a.npy", "--model", "piper"), "give one of them"),
+        (("--model", "smollm2", "--sparsity", "2"), "--sparsity 2.0 is not a share: give 0 to 1"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, monkeypatch, arguments, why):
     monkeypatch.chdir(tmp_path)
     assert why in refused(sparsebd("sparsity", "patterns", *arguments))
     assert not any(tmp_path.iterdir())
+
+
+def test_a_layer_of_a_recording(tmp_path):
+    values = np.eye(40, 24)
+    with Recorder(tmp_path / "r.npz", "m") as recorder:
+        recorder.add(2, values)
+        recorder.add(5, 1 - values)
+    for name, layers in (("r.npz", [2, 5]), ("r.npz:5", [5])):
+        file = tmp_path / name
+        done = sparsebd("sparsity", "patterns", "--masks", file, "--json", tmp_path / "j")
+        assert done.status == 0, done.err
+        found = json.loads((tmp_path / "j").read_text())["layers"]
+        assert [each["layer"] for each in found] == layers
+        assert found[-1]["sparsity"] == pytest.approx(np.mean(values))
+
+
+@pytest.mark.parametrize(
+    ("array", "why"),
+    [
+        (b"import numpy", "is no recording and no numpy array: the magic string is not correct"),
+        (np.array([[{}, 1]], object), "is no recording and no numpy array: Object arrays"),
+        (np.array([["a", ""]]), "that are no masks and no finite activations"),
+        (np.array([[np.nan, 0]]), "float64 that are no masks and no finite activations"),
+    ],
+)
+def test_what_is_no_array_of_masks_is_refused(tmp_path, array, why):
+    path = tmp_path / "a.npy"
+    if isinstance(array, bytes):
+        path.write_bytes(array)
+    else:
+        np.save(path, array)
+    assert why in refused(sparsebd("sparsity", "patterns", "--masks", path))
 
 
 def test_an_array_of_another_shape_is_refused(tmp_path):
