@@ -14,6 +14,7 @@ from time import perf_counter
 
 import numpy as np
 
+from sparsity.errors import CaptureError
 from sparsity.models.interface import FfnModel, Matrix
 from sparsity.models.perplexity import perplexity
 from sparsity.models.text import Windows
@@ -95,7 +96,10 @@ def compare(
 
     Raises:
         PackageError: a file is given and torch, transformers or NNCF is missing.
+        CaptureError: nothing to calibrate on.
     """
+    if not windows.fit:
+        raise CaptureError("no text was given to calibrate on: give at least one window")
     if file is None:
         rows = [_rule_row(model, rule, windows) for rule in _rules(levels)]
         dense = perplexity(model, windows.judge)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from host.errors import UsageError
 from host.sparsity_peers import peers
+from sparsity.errors import CaptureError
 from sparsity.models import catalogue
 from sparsity.peers import nncf_run
 
@@ -74,6 +75,12 @@ def test_refused_before_a_model_is_opened(arguments, message, monkeypatch):
     monkeypatch.setattr(catalogue, "open_model", lambda _: pytest.fail("a model was opened"))
     with pytest.raises(UsageError, match=message):
         invoke(*arguments)
+
+
+@pytest.mark.parametrize("restated", [(), ("--restated",)])
+def test_nothing_to_calibrate_on_is_refused(small, restated):
+    with pytest.raises(CaptureError, match="^no text was given to calibrate on: "):
+        invoke(*small, "--fit", 0, *restated)
 
 
 def test_a_model_that_is_no_llama_is_refused(monkeypatch):
