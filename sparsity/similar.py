@@ -77,13 +77,21 @@ def thresholds(
 
 
 def masks(model: FfnModel, tokens: Tokens, limits: NDArray[np.float32]) -> Mask:
-    """Return where the magnitude reaches its layer's threshold, [layers, T, k]."""
+    """Return where the magnitude reaches its layer's threshold, [layers, T, k].
+
+    Raises:
+        SparsityError: layers have different numbers of neurons.
+    """
     heard: list[Mask] = []
 
     def hook(layer: int, _x: Matrix, _gate: Matrix | None, _up: Matrix, a: Matrix) -> None:
         heard.append(np.abs(a) >= limits[layer])
 
     model.run(tokens, hook)
+    if len({mask.shape for mask in heard}) > 1:
+        raise SparsityError(
+            f"layers of {model.name} differ in width: record them, and give the recording"
+        )
     return np.array(heard)
 
 

@@ -75,9 +75,10 @@ class HuggingFaceModel:
         gate = None if ffn.gate is None else _array(ffn.gate.weight)
         gate_bias = None if ffn.gate is None else _bias(ffn.gate)
         if ffn.fused:
-            gate, up = np.ascontiguousarray(up[: self.k]), np.ascontiguousarray(up[self.k :])
+            k = int(ffn.down.in_features)
+            gate, up = np.ascontiguousarray(up[:k]), np.ascontiguousarray(up[k:])
             if bias is not None:
-                gate_bias, bias = bias[: self.k], bias[self.k :]
+                gate_bias, bias = bias[:k], bias[k:]
         if gate_bias is not None and gate_bias.any():
             raise CaptureError(f"the gate of layer {layer} of {self.name} has a bias: record only")
         down = np.ascontiguousarray(_array(ffn.down.weight).T)

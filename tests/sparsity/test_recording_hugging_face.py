@@ -214,6 +214,23 @@ def test_a_gate_with_a_bias_is_recorded_but_has_no_weights():
         model.weights(0)
 
 
+def test_layers_may_differ_in_width():
+    model = opened("Phi3")
+    narrow = model.ffns[1]
+    with torch.no_grad():
+        half = NEURONS // 2
+        rows = torch.cat([torch.arange(half), NEURONS + torch.arange(half)])
+        narrow.up.weight = torch.nn.Parameter(narrow.up.weight[rows])
+        narrow.down.weight = torch.nn.Parameter(narrow.down.weight[:, :half])
+        narrow.down.in_features = half
+    widths = [each[4].shape[1] for each in heard(model)[1]]
+    assert widths == [len(model.weights(layer).up) for layer in range(LAYERS)] == [NEURONS, half]
+    for layer, x, gate, _up, _a in heard(model)[1]:
+        own = model.weights(layer).gate
+        assert own is not None
+        np.testing.assert_allclose(gate, x @ own.T, atol=1e-5)
+
+
 def test_a_folder(tmp_path):
     make("OPT").save_pretrained(tmp_path / "opt")
     model = load(tmp_path / "opt")

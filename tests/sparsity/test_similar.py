@@ -87,6 +87,19 @@ def test_a_share_below_what_is_zero_anyway_wants_no_zero():
     )
 
 
+def test_layers_of_different_widths_are_named():
+    class Uneven(Causal):
+        def run(self, tokens, hook=None):
+            for layer in range(LAYERS):
+                a = np.ones((len(tokens), K + layer), np.float32)
+                if hook is not None:
+                    hook(layer, a, None, a, a)
+            return self.table[tokens]
+
+    with pytest.raises(SparsityError, match="^layers of causal differ in width: record them"):
+        masks(Uneven(), texts()[0], np.zeros(LAYERS, np.float32))
+
+
 @pytest.mark.parametrize("bad", [texts(1), [np.arange(3), np.arange(4)]])
 def test_texts_that_cannot_be_compared_are_named(bad):
     with pytest.raises(SparsityError, match="two or more texts of one length"):
