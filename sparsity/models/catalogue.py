@@ -15,6 +15,7 @@ from sparsity.models import piper, piper_phonemes, smollm2, text, use_lite_ffn
 from sparsity.models.interface import FfnModel, Tokens
 from sparsity.models.llama import Llama
 from sparsity.recording import hugging_face
+from sparsity.use_lite import MAX_TOKENS
 
 FORMS = "smollm2, piper, use-lite:FILE.tgz, FILE.gguf, or hf:FOLDER of transformers"
 """What a model is called on the command line."""
@@ -93,7 +94,7 @@ def _use_lite(file: str) -> Opened:
     model = use_lite_ffn.load(Path(file))
     tokenizer = model.tokenizer
     assert tokenizer is not None, "load reads the tokenizer of the package"
-    return Opened(model, lambda words: _numbers(tokenizer.encode(words)), use_lite_ffn.MAX_TOKENS)
+    return Opened(model, lambda words: _numbers(tokenizer.encode(words)), MAX_TOKENS)
 
 
 def _hugging_face(name: str) -> Opened:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sparsity.models.interface import FfnWeights, check_layer
 from sparsity.tfjs_package import read_package
 from sparsity.tokenizer import UnigramTokenizer
-from sparsity.use_lite import MAX_TOKENS, Array, Dense, UseLite, encode, load_model
+from sparsity.use_lite import Array, Dense, UseLite, encode, load_model
 
 if TYPE_CHECKING:
     from sparsity.models.interface import Hook
@@ -89,10 +89,6 @@ class UseLiteFfn:
         """
         model = self.model if hook is None else _hooked(self.model, hook)
         return encode(model, tokens.tolist()).embedding.astype(np.float32)
-
-    def texts(self, tokens: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Cut a long text into pieces that `run` takes; the last may be shorter."""
-        return [tokens[at : at + MAX_TOKENS] for at in range(0, len(tokens), MAX_TOKENS)]
 
 
 def _hooked(model: UseLite, hook: Hook) -> UseLite:

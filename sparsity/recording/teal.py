@@ -24,7 +24,7 @@ from sparsity.recording.torch_file import read_tensors
 from sparsity.shapes import shape
 from sparsity.thresholds.quantiles import MagnitudeHistogram
 
-FFN_INPUT, GATE_OUTPUT, DOWN_INPUT = "h1", "h1.5", "h2"
+FFN_INPUT, DOWN_INPUT = "h1", "h2"
 _FILE = "histograms.pt"
 _LAYER = re.compile(r"layer-(\d+)")
 _MODELS = {

@@ -9,7 +9,7 @@ from made_up_package import D, K, made_up_files, write_folder
 
 from sparsity.errors import SparsityError
 from sparsity.models.use_lite_ffn import UseLiteFfn, load
-from sparsity.use_lite import MAX_TOKENS, encode
+from sparsity.use_lite import encode
 
 TOKENS = np.array([3, 1, 4, 1, 5], np.int64)
 
@@ -48,13 +48,6 @@ def test_weights_are_rows(model: UseLiteFfn):
     assert weights.gate is None
     assert weights.up.shape == weights.down.shape == (K, D)
     np.testing.assert_allclose(weights.down, model.model.layers[1].down.kernel, rtol=1e-6)
-
-
-def test_long_texts_are_cut(model: UseLiteFfn):
-    tokens = np.arange(2 * MAX_TOKENS + 3)
-    pieces = model.texts(tokens)
-    assert [len(piece) for piece in pieces] == [MAX_TOKENS, MAX_TOKENS, 3]
-    np.testing.assert_array_equal(np.concatenate(pieces), tokens)
 
 
 def test_a_layer_that_is_none_is_refused(model: UseLiteFfn):
