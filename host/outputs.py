@@ -23,6 +23,25 @@ def check_writable(*paths: Path) -> None:
             _check(path, paths[:place])
 
 
+def keep_inputs(outputs: Iterable[Path | None], *inputs: Path | str | None) -> None:
+    """Refuse to write over what is read.
+
+    Args:
+        outputs: what is written; None is nothing.
+        inputs: files, or models as `KIND:FILE`; None is nothing.
+
+    Raises:
+        UsageError: a file is both.
+    """
+    names = [str(each) for each in inputs if each is not None]
+    read = {
+        _target(Path(name)) for each in names for name in (each, each.partition(":")[2]) if name
+    }
+    for path in outputs:
+        if path is not None and path.is_file() and _target(path) in read:
+            raise UsageError(f"{path} is read, and would be written over: name another file")
+
+
 def _check(path: Path, others: tuple[Path, ...]) -> None:
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder, name a file")

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from host import sparsity_capture_report as reports
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
 from host.progress import progress
 from sparsity.capture import load_use_lite
@@ -81,6 +81,7 @@ def capture(
 ) -> None:
     """Record what enters a model's down projections: histograms, masks, statistics by layer."""
     check_writable(*(path for path in (out, json_file, plot) if path is not None))
+    keep_inputs((out, json_file, plot), model, text_file)
     check_plot(plot)
     wanted = None if layers is None else _numbers(layers)
     tables = None if _is_source(model) else _tables(model, neurons)

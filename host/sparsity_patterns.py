@@ -18,7 +18,7 @@ from rich.console import Console
 
 from host import sparsity_patterns_report as reports
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
 from sparsity import similar
 from sparsity.capture import load_use_lite
@@ -75,6 +75,7 @@ def patterns(
 ) -> None:
     """How far one token's wanted rows foretell the next one's, beside chance."""
     check_writable(*(path for path in (json_file, plot_file) if path is not None))
+    keep_inputs((json_file, plot_file), model, masks, text)
     check_plot(plot_file)
     recorded = masks is not None or model == SHIPPED
     if masks is not None and model != SHIPPED:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
 from sparsity.models import catalogue, smollm2
 from sparsity.models.fetch import fetch
@@ -59,6 +59,7 @@ def peers(
     For every level: zeros on text that was not calibrated on, perplexity, and calibration time.
     """
     check_writable(*(path for path in (json_file, plot) if path is not None))
+    keep_inputs((json_file, plot), model, text)
     check_plot(plot)
     levels = _levels(at)
     opened = catalogue.open_model(model)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
 from sparsity.models import catalogue
 from sparsity.thresholds.methods import RULES, rules
@@ -60,6 +60,7 @@ def thresholds(
 ) -> None:
     """Zero small activations of a real model, by several rules, and see what the model loses."""
     check_writable(*(path for path in (json_file, plot) if path is not None))
+    keep_inputs((json_file, plot), model, text)
     check_plot(plot)
     if curve and sparsity:
         raise UsageError("--curve and --sparsity both say which sparsities: give one of them")

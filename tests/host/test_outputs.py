@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +24,17 @@ def test_both_files_are_written_over_old_ones_and_nothing_else_stays(folder):
     write_whole({Path("a"): b"1", folder / "b": b"2"})
     assert (Path("a").read_bytes(), Path("b").read_bytes()) == (b"1", b"2")
     assert sorted(os.listdir()) == ["a", "b"]
+
+
+def test_what_is_read_is_not_written_over(folder):
+    for name in ("text", "model.gguf", "package.tgz"):
+        Path(name).write_text("read")
+    Path("link").symlink_to("text")
+    given = "use-lite:package.tgz", Path("text"), "model.gguf", None
+    keep_inputs([Path("new"), None], *given)
+    for name in ("text", "link", "package.tgz", folder / "model.gguf"):
+        with pytest.raises(UsageError, match="is read, and would be written over: name another"):
+            keep_inputs([None, Path(name)], *given)
 
 
 def test_if_the_second_cannot_be_written_the_first_is_not():

@@ -126,6 +126,16 @@ def test_refusals(arguments, message, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("option", ["--out", "--json", "--plot"])
+def test_the_text_is_not_written_over(tmp_path, option):
+    text = tmp_path / "t.svg"
+    text.write_text("words " * 5000)
+    others = () if option == "--out" else ("--out", tmp_path / "r.npz")
+    with pytest.raises(UsageError, match="t.svg is read, and would be written over: name another"):
+        invoke("echo.gguf", "--text", text, option, text, *others)
+    assert text.read_text().startswith("words")
+
+
 def test_nothing_to_draw(tmp_path):
     shutil.copy(TORCH_FILES / "activation_3.pt", tmp_path)
     file = tmp_path / "activation_3.pt"
