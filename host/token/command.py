@@ -12,14 +12,14 @@ from pathlib import Path
 
 from aie2.devices import device as device_named
 from firmware_sim import PROFILES
-from host.cases import AUTO
+from host.cases import AUTO, prepare
 from host.errors import UsageError
 from host.plots import rendered
 from host.token import masks
 from host.token.masks import ModelMasks
 from host.token.report import TokenTime, passes, token_time
 from host.token.show import draw
-from host.token.timing import Gatherer
+from host.token.timing import Gatherer, check_way
 from sparsity import shapes
 from sparsity.errors import ShapeError
 from sparsity.models import catalogue
@@ -31,6 +31,8 @@ MODEL = "relullama-7b"
 """What is run if no model is named."""
 USE_LITE = "use-lite"
 DTYPE = "bf16"
+ANY_ROW = 4
+"""Bytes of a row that every design can move."""
 SPARSITY = 0.5
 """Of models without a ReLU, unless it is said: the seed's."""
 RUN_TOKENS, JUDGE_TOKENS = 512, 1024
@@ -89,15 +91,14 @@ def model_masks(options: Options) -> ModelMasks:
         UsageError: options that do not fit; the cheap ones are looked at first.
         SparsityError: no such model, or what it needs is not there.
     """
-    _profiles(options.profile)
-    device_named(options.device)
+    _check(options)
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed} is negative: give 0 or more")
     if options.sparsity is not None and not 0 <= options.sparsity <= 1:
         raise UsageError(f"--sparsity {options.sparsity} is not a share: give 0 to 1")
     name = options.model.lower()
     if name == USE_LITE:
-        _refuse(options, sparsity=True)
+        _refuse(options, sparsity=True, seed=True)
         layers = [shipped_layer(layer) for layer in range(LAYERS)]
         return masks.relu(
             "USE-lite", layers, "one token of text, through the shipped layers", options.token
@@ -116,20 +117,33 @@ def _of_running(options: Options) -> ModelMasks:
     """Run a model and take one token's masks."""
     opened = catalogue.open_model(options.model)
     if opened.model.activation != "relu":
-        _refuse(options, token=True)
+        _refuse(options, token=True, seed=True)
         share = SPARSITY if options.sparsity is None else options.sparsity
         return masks.thresholded(opened, share, JUDGE_TOKENS)
-    _refuse(options, sparsity=True)
+    _refuse(options, sparsity=True, seed=True)
     windows = opened.windows(0, RUN_TOKENS).judge
     layers = from_model(opened.model, range(opened.model.layers), windows)
     return masks.relu(opened.model.name, layers, "one token of text", options.token)
 
 
-def _refuse(options: Options, *, sparsity: bool = False, token: bool = False) -> None:
+def _check(options: Options) -> None:
+    """Refuse what no model can change, before one is read."""
+    _profiles(options.profile)
+    check_way(options.way)
+    prepare(device_named(options.device), options.columns, ANY_ROW, channels=options.channels)
+    if options.layers != ALL_LAYERS and not options.layers.isdecimal():
+        raise UsageError(f"--ffn {options.layers!r}: give {ALL_LAYERS}, or the number of a layer")
+
+
+def _refuse(
+    options: Options, *, sparsity: bool = False, token: bool = False, seed: bool = False
+) -> None:
     if sparsity and options.sparsity is not None:
         raise UsageError(f"--sparsity is for drawn masks: {options.model} has its own zeros")
     if token and options.token is not None:
         raise UsageError(f"--token is for a model with a ReLU that runs, not {options.model}")
+    if seed and options.seed:
+        raise UsageError(f"--seed is for drawn masks: {options.model} has its own zeros")
 
 
 def _profiles(name: str) -> tuple[str, ...]:

@@ -171,10 +171,13 @@ def relu(name: str, layers: Sequence[FfnLayer], origin: str, token: int | None) 
     Raises:
         UsageError: no such token.
     """
-    half = len(layers[0].x) // 2
-    place = len(layers[0].x) - 1 if token is None else half + token
-    if not half < place + (token == 0) <= len(layers[0].x) - 1 + (token == 0) or half < 1:
-        raise UsageError(f"{name} has tokens 0 to {len(layers[0].x) - half - 1}, not {token}")
+    count = len(layers[0].x)
+    half = count // 2
+    if half < 1:
+        raise UsageError(f"{name} ran over {count} tokens: calibrating and judging take 2")
+    place = count - 1 if token is None else half + token
+    if not half <= place < count:
+        raise UsageError(f"--token: {name} has tokens 0 to {count - half - 1}, not {token}")
     found, errors = [], {name: [] for name in _PREDICTORS}
     for layer in layers:
         masks: dict[str, Mask] = {}

@@ -7,9 +7,11 @@ a layer share one simulation, and one made-up matrix stands for all layers of a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,17 +21,19 @@ from firmware_sim import PROFILES
 from firmware_sim.calibration import costs, provenance
 from host.cases import AUTO, make, prepare
 from host.errors import UsageError
-from host.gathers import least_us, plan_gather, simulated, timing
+from host.gathers import plan_gather, simulated, timing
 from host.workload import Workload, random_weights
 from sparsity.bf16 import to_bf16
-from sparsity.predictor import kernels
 from sparsity.predictor.planes import make_planes
-from sparsity.predictor.signs import WORD_BITS, words_for
+from sparsity.predictor.predict import skip
+from sparsity.predictor.signs import WORD_BITS, SignBits, words_for
 
 WAYS = (AUTO, "host")
 """How a gather is planned: `auto` takes the dense transfer where that is forecast to be faster."""
-PREDICTOR_S = 1.0
-"""Time for which predictions are repeated: they use all cores, which others may use too."""
+PREDICTOR_S = 0.5
+"""Time for which predictions are repeated, with all threads and with one."""
+PREDICTOR_PASSES = 3
+"""How often every layer is predicted at least."""
 STREAMED_BYTES = 64 << 20
 """Sign bits that the predictor is timed over: more than caches hold, as a model's layers are."""
 
@@ -61,8 +65,7 @@ class Gatherer:
         columns: int | None = None,
         channels: int = 1,
     ) -> None:
-        if way not in WAYS:
-            raise UsageError(f"--phase {way!r} with --ffn is not one of {', '.join(WAYS)}")
+        check_way(way)
         self.profiles = tuple(profiles)
         self.row_bytes = row_bytes
         self._way = way
@@ -106,7 +109,7 @@ class Gatherer:
         took: list[float] = []
         central: Program | None = None
         for profile, setup in self._setups.items():
-            made = make(setup, work, "dense" if mask is None else self._way)
+            made = make(setup, work, self._way)
             run = simulated(setup, work, made, profile)
             if not run.data_ok:
                 raise UsageError(f"a gather of {np.count_nonzero(work.wanted)} rows came out wrong")
@@ -115,6 +118,12 @@ class Gatherer:
                 central = made.program
         assert central is not None, "there is at least one profile"
         return Time(tuple(took), central.rows_moved, central.bds, central.bytes_moved)
+
+
+def check_way(way: str) -> None:
+    """UsageError for a way of planning gathers that is none of `WAYS`."""
+    if way not in WAYS:
+        raise UsageError(f"--phase {way!r} with --ffn is not one of {', '.join(WAYS)}")
 
 
 def _submit_us(device: Device, profile: str, clock_mhz: float) -> float:
@@ -130,6 +139,9 @@ def _submit_us(device: Device, profile: str, clock_mhz: float) -> float:
 def predictor_us(rows: int, width: int, bits: int) -> float:
     """How long this machine takes to predict a layer's mask, its sign bits read from memory.
 
+    Each layer's quickest prediction counts, with all threads or with one as is quicker here:
+    threads wait for each other, which on a busy machine takes far longer than the prediction.
+
     Args:
         rows: of the first matrix.
         width: of a row.
@@ -138,13 +150,28 @@ def predictor_us(rows: int, width: int, bits: int) -> float:
     random = np.random.default_rng(0)
     words = words_for(width)
     count = max(1, STREAMED_BYTES // (rows * words * (WORD_BITS // 8)))
-    signs = random.integers(0, 1 << 63, (count, rows, words), np.uint64)
+    every = random.integers(0, 1 << 63, (count, rows, words), np.uint64)
+    layers = [SignBits(signs, width) for signs in every]
     x = random.standard_normal(width).astype(np.float32)
-    out = np.empty(rows, np.bool_)
 
-    def predict() -> None:
-        planes = make_planes(x, bits)
-        for layer in signs:
-            kernels.skip_flags(layer, planes.words, 0, out)
+    threads = numba.get_num_threads()
+    try:
+        return min(_predictions_us(layers, x, bits, used) for used in {1, threads})
+    finally:
+        numba.set_num_threads(threads)
 
-    return least_us(predict, PREDICTOR_S)[0] / count
+
+def _predictions_us(
+    layers: Sequence[SignBits], x: NDArray[np.float32], bits: int, threads: int
+) -> float:
+    """Predict layer after layer, again and again; the mean of every layer's quickest time."""
+    numba.set_num_threads(threads)
+    out = np.empty(layers[0].rows, np.bool_)
+    least, passes, end = np.full(len(layers), np.inf), 0, time.perf_counter() + PREDICTOR_S
+    while passes < PREDICTOR_PASSES or time.perf_counter() < end:
+        for place, signs in enumerate(layers):
+            begun = time.perf_counter()
+            skip(signs, make_planes(x, bits), out=out)  # every layer has an input of its own
+            least[place] = min(least[place], time.perf_counter() - begun)
+        passes += 1
+    return float(least.mean()) * 1e6

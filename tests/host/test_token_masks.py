@@ -122,6 +122,16 @@ def test_a_token_that_a_model_did_not_see_is_refused(token):
         masks.relu("made up", [layer], "", token)
 
 
+def test_the_least_tokens_that_masks_can_be_taken_of():
+    layer = make_layer(d=64, k=40, tokens=2, sparsity=0.5, tau=2)
+    models = [masks.relu("made up", [layer], "", token) for token in (None, 0)]
+    for name in ("active", "last", SIGNS, FOUR_BITS):
+        one, other = (model.layers[0].known[name] for model in models)
+        assert np.array_equal(one, other)
+    with pytest.raises(UsageError, match="made up ran over 1 tokens: "):
+        masks.relu("made up", [layer.part(slice(1))], "", None)
+
+
 def test_a_model_without_a_relu_has_its_small_activations_zeroed(tmp_path, monkeypatch):
     gguf = pytest.importorskip("gguf", reason="gguf is not installed")
     pytest.importorskip("tokenizers", reason="tokenizers is not installed")

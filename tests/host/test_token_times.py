@@ -181,7 +181,7 @@ def test_one_layer_of_a_gated_model_from_the_command_line(tmp_path):
     ("arguments", "why"),
     [
         (("--ffn", "32"), "give all, or a layer of ReluLLaMA-7B, 0 to 31"),
-        (("--ffn", "some"), "give all, or a layer"),
+        (("--ffn", "some"), "give all, or the number of a layer"),
         (("--ffn", "all", "--mask", "random"), "--mask is of a single gather"),
         (("--ffn", "all", "--backend", "xrt"), "--ffn is simulated"),
         (("--ffn", "all", "--model", "mistral-7b"), "give --sparsity"),
@@ -191,6 +191,12 @@ def test_one_layer_of_a_gated_model_from_the_command_line(tmp_path):
         (("--ffn", "all", "--profile", "best"), "--profile 'best'"),
         (("--ffn", "0", "--model", "use-lite", "--phase", "phase1"), "not one of auto, host"),
         (("--ffn", "0", "--model", "use-lite", "--columns", "9"), "--columns 9 cannot be"),
+        (("--ffn", "0", "--model", "use-lite", "--seed", "1"), "--seed is for drawn masks"),
+        # Refused before the model is looked for: one that runs takes long.
+        (("--ffn", "0", "--model", "no.gguf", "--phase", "phase1"), "not one of auto, host"),
+        (("--ffn", "0", "--model", "no.gguf", "--columns", "9"), "--columns 9 cannot be"),
+        (("--ffn", "0", "--model", "no.gguf", "--channels", "3"), "channels"),
+        (("--ffn", "some", "--model", "no.gguf"), "give all, or the number of a layer"),
         (("--ffn", "0", "--seed", "-1"), "--seed -1 is negative"),
         (("--ffn", "0", "--sparsity", "nan"), "--sparsity nan is not a share"),
         (("--ffn", "0", "--sparsity", "1.5"), "--sparsity 1.5 is not a share"),
