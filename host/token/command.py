@@ -30,6 +30,8 @@ ALL_LAYERS = "all"
 MODEL = "relullama-7b"
 """What is run if no model is named."""
 USE_LITE = "use-lite"
+SMOLLM2, SMOLLM2_SHAPE = "smollm2", "smollm2-135m"
+"""The model that runs, at any share of zeros, and its shape, for drawn masks."""
 DTYPE = "bf16"
 ANY_ROW = 4
 """Bytes of a row that every design can move."""
@@ -103,12 +105,12 @@ def model_masks(options: Options) -> ModelMasks:
         return masks.relu(
             "USE-lite", layers, "one token of text, through the shipped layers", options.token
         )
+    if name == SMOLLM2 or (name == SMOLLM2_SHAPE and options.sparsity is None):
+        return _of_running(replace(options, model=SMOLLM2))
     try:
         shape = shapes.shape(options.model)
     except ShapeError:
         return _of_running(options)
-    if shape.sparsity is None and options.sparsity is None and name in ("smollm2", "smollm2-135m"):
-        return _of_running(replace(options, model="smollm2"))
     _refuse(options, token=True)
     return masks.published(shape, options.sparsity, options.seed)
 

@@ -11,12 +11,14 @@ from aie2.devices import NPU1
 from firmware_sim import PROFILES
 from host.cases import execute, make, output_buffer, pieces, prepare
 from host.errors import UsageError
-from host.token import masks, report
+from host.token import command, masks, report
 from host.token.timing import Gatherer, predictor_us
 from host.workload import Workload
 from sparsity.bf16 import from_bf16, to_bf16
 from sparsity.capture import load_use_lite
+from sparsity.models import catalogue
 from sparsity.predictor.use_lite_up import shipped_layer
+from tests.sparsity import tiny_llama
 
 LAYER = 0
 
@@ -170,7 +172,7 @@ def test_a_token_from_the_command_line(tmp_path):
 
 def test_one_layer_of_a_gated_model_from_the_command_line(tmp_path):
     files = "--json", tmp_path / "t.json", "--plot", tmp_path / "t.png"
-    done = sparsebd("run", "--ffn", "2", "--model", "smollm2", "--sparsity", "0.9", *files)
+    done = sparsebd("run", "--ffn", "2", "--model", "smollm2-135m", "--sparsity", "0.9", *files)
     assert done.status == 0, done.err
     assert "one FFN of a token" in done.out
     found = json.loads((tmp_path / "t.json").read_text())
@@ -207,3 +209,14 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     assert why in refused(sparsebd("run", *arguments))
     assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize("share", [None, 0.7])
+def test_smollm2_runs_at_any_share_of_zeros(tmp_path, monkeypatch, share):
+    gguf = pytest.importorskip("gguf", reason="gguf is not installed")
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    opened = catalogue.open_model(str(tiny_llama.write(tmp_path / "tiny.gguf", gguf)))
+    monkeypatch.setattr(catalogue, "open_model", {"smollm2": opened}.__getitem__)
+    model = command.model_masks(command.Options("all", model="SmolLM2", sparsity=share))
+    zeroed = f"{share or 0.5:.0%} zeroed by rules fitted on other text"
+    assert model.origin == f"one token of text; {zeroed}"
