@@ -21,6 +21,7 @@ from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
 from sparsity.models import catalogue
 from sparsity.thresholds.methods import RULES, rules
+from sparsity.thresholds.rule import Rule
 from sparsity.thresholds.trade_off import PERPLEXITY, Point, TradeOff, sparsity_at, trade_off
 
 if TYPE_CHECKING:
@@ -121,8 +122,13 @@ def _cells(point: Point, perplexity: bool, gated: bool) -> list[str]:
         f"{zeros.token_least:.0%}",
         f"{point.score:.2f}" if perplexity else f"{point.score:.3f}",
         _rise(point.rise) if perplexity else "",
-        RULES[point.rule].known.skips(gated),
+        _not_read(RULES[point.rule], gated),
     ]
+
+
+def _not_read(rule: type[Rule], gated: bool) -> str:
+    rows = rule.known.skips(gated)
+    return f"{rows}; read first: {rule.ahead}" if rule.ahead else rows
 
 
 def _rise(rise: float) -> str:

@@ -19,6 +19,7 @@ class Predicted(Fitted):
     title = "predicted"
     source = "SparseInfer, DATE 2025, with activations of 4 bits and a threshold per layer"
     known = Known.BEFORE
+    ahead = "signs"
 
     BITS = 4
     """Of the activations; see docs/predicting-sparsity.md for what they bring."""
@@ -47,6 +48,7 @@ class Estimated(Fitted):
     title = "estimated"
     source = "products with 3 bits of every gate and up weight, which are read first"
     known = Known.BEFORE
+    ahead = "a few bits of gate, up"
 
     BITS = 3
     """Of a weight: 3/16 of what bfloat16 takes; see docs/what-zeroing-costs.md for 1 to 4."""

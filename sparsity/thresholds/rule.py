@@ -71,6 +71,8 @@ class Rule(ABC):
     """Where the rule comes from."""
     known: Known
     """When in the FFN its zeros are known."""
+    ahead: str = ""
+    """What is read before any row, to know them."""
 
     def __init__(self, sparsity: float) -> None:
         if not 0 <= sparsity <= 1:
