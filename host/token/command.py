@@ -169,7 +169,7 @@ def _layers(model: ModelMasks, wanted: str) -> ModelMasks:
             f"--ffn {wanted!r}: give {ALL_LAYERS}, or a layer of {model.name}, 0 to "
             f"{len(model.layers) - 1}"
         )
-    return replace(model, layers=(model.layers[int(wanted)],))
+    return masks.one_layer(model, int(wanted))
 
 
 def files(found: TokenTime, json_file: Path, plot_file: Path) -> dict[Path, bytes]:

@@ -10,7 +10,7 @@ much as the paper's precision asks for (`sparsity.predictor.made_up`, tau 8).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,10 @@ class LayerMasks:
     """One layer's masks, [k] each, true where a row is wanted."""
 
     known: Mapping[str, Mask]
+    cost: Mapping[str, str] = field(default_factory=dict)
+    """By source: what it costs this layer, where that is known."""
+    origin: str = ""
+    """Where the masks come from, where it is not said of all layers alike."""
 
     def mask(self, name: str) -> Mask | None:
         """Return a mask by its name in a source; None for all rows."""
@@ -81,6 +85,17 @@ class ModelMasks:
     """By source: what it costs the model, where one runs."""
 
 
+def one_layer(model: ModelMasks, number: int) -> ModelMasks:
+    """Return the model with one of its layers, and what is known of that one."""
+    layer = model.layers[number]
+    return replace(
+        model,
+        layers=(layer,),
+        cost=layer.cost or model.cost,
+        origin=layer.origin or model.origin,
+    )
+
+
 def published(shape: ModelShape, sparsity: float | None, seed: int) -> ModelMasks:
     """Draw the masks of a model that is known by its published sparsity.
 
@@ -100,6 +115,8 @@ def published(shape: ModelShape, sparsity: float | None, seed: int) -> ModelMask
         raise UsageError(f"no sparsity of {shape.name} is published: give --sparsity")
     shares = np.array(wanted, np.float64)
     rates = {name: _rates(shape.d, shares, bits, seed) for name, bits in _PREDICTORS.items()}
+    source = "as given" if sparsity is not None or shape.sparsity is None else shape.sparsity.source
+    origin = f"sparsity ({source}); predictors at the rates of a made-up layer"
     random = np.random.default_rng(seed)
     layers = []
     for layer, share in enumerate(shares):
@@ -108,8 +125,7 @@ def published(shape: ModelShape, sparsity: float | None, seed: int) -> ModelMask
         for name, (missed, found) in rates.items():
             draw = random.random(shape.k)
             known[name] = np.where(active, draw >= missed[layer], draw >= found[layer])
-        layers.append(LayerMasks(known))
-    source = "as given" if sparsity is not None or shape.sparsity is None else shape.sparsity.source
+        layers.append(LayerMasks(known, _missed([known]), f"rows drawn at {share:.1%} {origin}"))
     return ModelMasks(
         name=shape.name,
         k=shape.k,
@@ -117,10 +133,9 @@ def published(shape: ModelShape, sparsity: float | None, seed: int) -> ModelMask
         gated=shape.gated,
         layers=tuple(layers),
         sources=tuple(sources.for_relu(shape.gated, list(_PREDICTORS), last=False)),
-        origin=f"rows drawn at {shares.mean():.1%} sparsity ({source}); predictors at the rates of "
-        "a made-up layer",
+        origin=f"rows drawn at {shares.mean():.1%} {origin}",
         bits=_PREDICTORS,
-        cost=_missed(layers),
+        cost=_missed([layer.known for layer in layers]),
     )
 
 
@@ -187,7 +202,8 @@ def relu(name: str, layers: Sequence[FfnLayer], origin: str, token: int | None) 
             predictor = _predictor(layer.part(slice(0, half)), bits)
             masks[kind] = ~predictor(layer.x[place])
             errors[kind].append(_judged(layer, predictor, slice(half, None)))
-        found.append(LayerMasks(masks))
+        cost = _errors({kind: qualities[-1:] for kind, qualities in errors.items()})
+        found.append(LayerMasks(masks, cost))
     gated = layers[0].up is not None
     return ModelMasks(
         name=name,
@@ -258,12 +274,12 @@ def _rise(rise: float) -> str:
     return f"{rise:+.1%}" if rise < 1 else f"x {rise + 1:.3g}"
 
 
-def _missed(layers: Sequence[LayerMasks]) -> dict[str, str]:
-    """Share of active rows that each predictor misses, over all layers."""
+def _missed(layers: Sequence[Mapping[str, Mask]]) -> dict[str, str]:
+    """Share of active rows that each predictor misses, over some layers."""
     said = {}
     for name in _PREDICTORS:
-        active = sum(int(layer.known["active"].sum()) for layer in layers)
-        missed = sum(int((layer.known["active"] & ~layer.known[name]).sum()) for layer in layers)
+        active = sum(int(known["active"].sum()) for known in layers)
+        missed = sum(int((known["active"] & ~known[name]).sum()) for known in layers)
         said |= _twice(name, f"{missed / active:.1%} missed" if active else "")
     return said
 

@@ -122,6 +122,20 @@ def test_a_token_that_a_model_did_not_see_is_refused(token):
         masks.relu("made up", [layer], "", token)
 
 
+def test_one_layer_has_its_own_cost_and_origin():
+    drawn = masks.published(shapes.shape("relullama-7b"), None, 0)
+    one = masks.one_layer(drawn, 3)
+    active, kept = (one.layers[0].known[name] for name in ("active", SIGNS))
+    assert f"{(active & ~kept).sum() / active.sum():.1%} missed" == one.cost[SIGNS]
+    assert one.cost != drawn.cost
+    assert one.origin.startswith("rows drawn at 71.5% sparsity (")
+    layers = [shipped_layer(number) for number in range(2)]
+    real = masks.relu("USE-lite", layers, "shipped", None)
+    for number, layer in enumerate(layers):
+        alone = masks.relu("USE-lite", [layer], "shipped", None)
+        assert masks.one_layer(real, number).cost == alone.cost != real.cost
+
+
 def test_the_least_tokens_that_masks_can_be_taken_of():
     layer = make_layer(d=64, k=40, tokens=2, sparsity=0.5, tau=2)
     models = [masks.relu("made up", [layer], "", token) for token in (None, 0)]
