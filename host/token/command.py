@@ -112,6 +112,8 @@ def model_masks(options: Options) -> ModelMasks:
     except ShapeError:
         return _of_running(options)
     _refuse(options, token=True)
+    if shape.activation != "ReLU" and shape.sparsity is None and options.sparsity is not None:
+        return masks.drawn(shape, options.sparsity, options.seed)
     return masks.published(shape, options.sparsity, options.seed)
 
 

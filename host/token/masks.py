@@ -28,7 +28,7 @@ from sparsity.predictor.predict import SignPredictor
 from sparsity.predictor.quality import Quality, judge
 from sparsity.predictor.signs import pack_signs
 from sparsity.shapes import ModelShape
-from sparsity.thresholds.foretold import Predicted
+from sparsity.thresholds.foretold import Estimated, Predicted
 from sparsity.thresholds.methods import Cats, PerLayer
 from sparsity.thresholds.rule import Rule
 from sparsity.thresholds.trade_off import PERPLEXITY, Steps, trade_off
@@ -142,6 +142,31 @@ def published(shape: ModelShape, sparsity: float | None, seed: int) -> ModelMask
 _PREDICTORS = {SIGNS: 1, FOUR_BITS: 4}
 
 
+def drawn(shape: ModelShape, sparsity: float, seed: int) -> ModelMasks:
+    """Draw the masks of a model whose small activations would be zeroed, at the same share by all.
+
+    Args:
+        shape: of a model without a ReLU.
+        sparsity: of every layer and every rule.
+        seed: of all draws.
+    """
+    names = "active", "gate", sources.ESTIMATED
+    layers: list[dict[str, Mask]] = [
+        dict.fromkeys(names, made_up_masks.bernoulli(shape.k, sparsity, seed + layer))
+        for layer in range(shape.layers)
+    ]
+    origin = f"rows drawn at {sparsity:.1%} sparsity; what that costs this model is not known"
+    return ModelMasks(
+        name=shape.name,
+        k=shape.k,
+        d=shape.d,
+        gated=shape.gated,
+        layers=tuple(LayerMasks(known, {}, origin) for known in layers),
+        sources=tuple(sources.for_thresholds(shape.gated, [], False, Estimated.BITS)),
+        origin=origin,
+    )
+
+
 def _rates(
     d: int, shares: NDArray[np.float64], bits: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -232,7 +257,7 @@ def thresholded(opened: Opened, sparsity: float, judge_tokens: int) -> ModelMask
     windows = opened.windows(3 * opened.window, judge_tokens)
     rules: dict[str, Rule] = {"active": PerLayer(sparsity), SIGNS_4: Predicted(sparsity)}
     if model.gated:
-        rules["gate"] = Cats(sparsity)
+        rules |= {"gate": Cats(sparsity), sources.ESTIMATED: Estimated(sparsity)}
     judged = trade_off(model, windows.fit, windows.judge, list(rules.values()), [sparsity])
     steps = Steps(model)
     layers: list[LayerMasks] = []
@@ -254,13 +279,14 @@ def thresholded(opened: Opened, sparsity: float, judge_tokens: int) -> ModelMask
         d=weights.up.shape[1],
         gated=model.gated,
         layers=tuple(layers),
-        sources=tuple(sources.for_thresholds(model.gated, [SIGNS_4], last=True)),
+        sources=tuple(sources.for_thresholds(model.gated, [SIGNS_4], True, Estimated.BITS)),
         origin=f"one token of text; {sparsity:.0%} zeroed by rules fitted on other text",
         bits={SIGNS_4: Predicted.BITS},
         cost={
             "threshold on a": said["active"],
             "last token's, ahead": said["active"],
             "threshold on gate": said.get("gate", ""),
+            sources.estimated(model.gated, Estimated.BITS).name: said.get(sources.ESTIMATED, ""),
             SIGNS_4: said[SIGNS_4],
         },
     )

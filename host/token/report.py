@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from host.token.masks import LayerMasks, ModelMasks
 from host.token.sources import Known, Source, Step
 from host.token.timing import Gatherer, Mask, Time, predictor_us
+from sparsity.predictor.few_bits import read_bytes
+from sparsity.shapes import ROW_ALIGNMENT_BYTES
 
 Band = tuple[float, ...]
 """Microseconds by profile, in the order of the run."""
@@ -180,7 +182,9 @@ def _source(
         for step in source.steps:
             for gather in step.gathers:
                 mask: Mask | None = layer.mask(gather.mask)
-                times.setdefault(gather.matrix, []).append(gatherer.time(mask))
+                whole = gatherer.row_bytes
+                size = _few_bytes(model.d, gather.bits) if gather.bits else whole
+                times.setdefault(gather.matrix, []).append(gatherer.of_rows(size).time(mask))
         layers.append(times)
         advance()
     count, steps = len(layers), len(source.steps)
@@ -211,6 +215,11 @@ def _source(
     )
 
 
+def _few_bytes(d: int, bits: int) -> int:
+    """Bytes of a row at a few bits a weight, with its scale, as long as a BD can move it."""
+    return -(-read_bytes(1, d, bits) // ROW_ALIGNMENT_BYTES) * ROW_ALIGNMENT_BYTES
+
+
 def _timeline(
     source: Source,
     layers: list[dict[str, list[Time]]],
@@ -233,7 +242,7 @@ def _timeline(
         found.append(
             StepTime(
                 known=step.known.value,
-                reads=[gather.matrix for gather in step.gathers],
+                reads=list(dict.fromkeys(gather.matrix for gather in step.gathers)),
                 known_us=known,
                 begin_us=begin,
                 end_us=now,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from host.plots import new_figure
 from host.token.report import SourceTime, TokenTime
+from host.token.sources import FEW_BITS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,21 +74,31 @@ def _times(found: TokenTime, place: int) -> Table:
 
 
 def _matrices(found: TokenTime, place: int) -> Table:
-    names = [matrix.matrix for matrix in found.sources[0].matrices]
+    names = _names(found)
     table = _table("by matrix", *(f"{name} {what}" for name in names for what in _COLUMNS))
     for each in found.sources:
-        table.add_row(each.name, *_cells(each, found, place))
+        table.add_row(each.name, *_cells(each, names, found, place))
     return table
+
+
+def _names(found: TokenTime) -> list[str]:
+    """Matrices of all sources; what is read ahead of them comes last."""
+    return list(dict.fromkeys(matrix.matrix for each in found.sources for matrix in each.matrices))
 
 
 _COLUMNS = ("rows", "BDs", "us")
 
 
-def _cells(source: SourceTime, found: TokenTime, place: int) -> list[str]:
+def _cells(source: SourceTime, names: list[str], found: TokenTime, place: int) -> list[str]:
+    own = {matrix.matrix: matrix for matrix in source.matrices}
     cells = []
-    for matrix in source.matrices:
-        share = matrix.rows / (found.k * found.layers)
-        cells += [f"{share:.1%}", f"{matrix.bds}", _us(matrix.us[place])]
+    for name in names:
+        if name not in own:
+            cells += [""] * len(_COLUMNS)
+            continue
+        share = own[name].rows / (found.k * found.layers)
+        rows = "all" if name == FEW_BITS else f"{share:.1%}"
+        cells += [rows, f"{own[name].bds}", _us(own[name].us[place])]
     return cells
 
 
@@ -138,10 +149,12 @@ def draw(found: TokenTime) -> Figure:
     axes = figure.add_subplot()
     names = [each.name for each in found.sources]
     left = [0.0] * len(names)
-    parts = [matrix.matrix for matrix in found.sources[0].matrices]
     bars = {
-        name: [each.matrices[number].us[place] for each in found.sources]
-        for number, name in enumerate(parts)
+        name: [
+            sum(matrix.us[place] for matrix in each.matrices if matrix.matrix == name)
+            for each in found.sources
+        ]
+        for name in _names(found)
     }
     bars["submit"] = [each.submit_us[place] for each in found.sources]
     bars["plan and predict"] = [each.plan_us + each.predict_us for each in found.sources]

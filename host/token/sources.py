@@ -18,6 +18,10 @@ PLAIN: tuple[str, ...] = ("up", "down")
 
 ALL = ""
 """Name of the mask of all rows, whose stream is made once and kept."""
+ESTIMATED = "estimated"
+"""Name of the mask of rows that a few bits of the weights foretell."""
+FEW_BITS = "few bits"
+"""Those bits of gate and up, as if they were a matrix."""
 
 
 class Known(Enum):
@@ -35,6 +39,8 @@ class Gather:
     matrix: str
     mask: str
     """Name of a mask of the layer, or `ALL`."""
+    bits: int = 0
+    """Of each weight, where rows are not read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,14 @@ def prefetched(gated: bool, late: bool) -> Source:
     )
 
 
+def estimated(gated: bool, bits: int) -> Source:
+    """A few bits of all weights before the down projection; they tell the rows of all matrices."""
+    names = matrices(gated)
+    copies = tuple(Gather(FEW_BITS, ALL, bits) for _ in names[:-1])
+    steps = Step(Known.EARLIER, copies), _step(Known.PRODUCT, names, ESTIMATED)
+    return Source(f"estimated from {bits} bits", steps, exact=False)
+
+
 def oracle(gated: bool) -> Source:
     """The wanted rows of all matrices, known for nothing: what a predictor can reach at best."""
     return Source("oracle", (_step(Known.EARLIER, matrices(gated), "active"),))
@@ -145,13 +159,23 @@ def for_relu(gated: bool, predictors: Sequence[str], last: bool) -> list[Source]
     return [*found, oracle(gated)]
 
 
-def for_thresholds(gated: bool, predictors: Sequence[str], last: bool) -> list[Source]:
-    """Sources of a model whose small activations are zeroed: none is exact but dense."""
+def for_thresholds(
+    gated: bool, predictors: Sequence[str], last: bool, bits: int = 0
+) -> list[Source]:
+    """Sources of a model whose small activations are zeroed: none is exact but dense.
+
+    Args:
+        gated: whether there is a gate.
+        predictors: names of those that know the rows with the FFN's input.
+        last: whether there is a token before this one.
+        bits: of the weights that `estimated` goes by; 0 leaves it out.
+    """
     found = [dense(gated), before_last(gated, "threshold on a", "active", exact=False)]
     if last:
         found.append(prefetched(gated, late=True))
     if gated:
         found.append(after_first(gated, "threshold on gate", "gate", exact=False))
+        found += [estimated(gated, bits)] if bits else []
     return [*found, *(predicted(gated, predictor) for predictor in predictors)]
 
 

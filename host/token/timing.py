@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numba
 import numpy as np
@@ -66,6 +67,15 @@ class Gatherer:
         channels: int = 1,
     ) -> None:
         check_way(way)
+        self._other = partial(
+            Gatherer,
+            *(device, rows),
+            profiles=profiles,
+            way=way,
+            columns=columns,
+            channels=channels,
+        )
+        self._others: dict[int, Gatherer] = {}
         self.profiles = tuple(profiles)
         self.row_bytes = row_bytes
         self._way = way
@@ -91,6 +101,14 @@ class Gatherer:
         if key not in self._known:
             self._known[key] = self._simulate(mask)
         return self._known[key]
+
+    def of_rows(self, row_bytes: int) -> Gatherer:
+        """Return the same machine for rows of another length."""
+        if row_bytes == self.row_bytes:
+            return self
+        if row_bytes not in self._others:
+            self._others[row_bytes] = self._other(row_bytes)
+        return self._others[row_bytes]
 
     def workload(self, mask: Mask) -> Workload:
         """The matrix with an activation vector that wants these rows."""

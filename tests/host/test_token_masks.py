@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.errors import UsageError
-from host.token import masks, sources
+from host.token import command, masks, sources
 from host.token.masks import FOUR_BITS, SIGNS, LayerMasks
 from host.token.sources import Known
 from sparsity import shapes
@@ -22,7 +22,7 @@ BOTH = pytest.mark.parametrize("gated", [True, False])
 def every(gated):
     return [
         *sources.for_relu(gated, ["p"], last=True),
-        *sources.for_thresholds(gated, ["p"], last=True),
+        *sources.for_thresholds(gated, ["p"], last=True, bits=3),
     ]
 
 
@@ -30,7 +30,7 @@ def every(gated):
 def test_every_source_reads_each_matrix_and_the_down_projection_last(gated):
     for source in every(gated):
         read = [gather.matrix for step in source.steps for gather in step.gathers]
-        assert set(read) == set(sources.matrices(gated))
+        assert set(read) - {sources.FEW_BITS} == set(sources.matrices(gated))
         assert read[-1] == "down"
 
 
@@ -105,6 +105,20 @@ def test_a_model_without_a_published_sparsity_needs_one():
     assert model.origin.startswith("rows drawn at 80.0% sparsity (as given)")
 
 
+def test_a_model_without_a_relu_has_the_sources_of_thresholds():
+    model = command.model_masks(command.Options("all", "mistral-7b", sparsity=0.5))
+    assert [each.name for each in model.sources] == [
+        *("dense", "threshold on a", "threshold on gate", "estimated from 3 bits")
+    ]
+    assert "what that costs this model is not known" in model.origin
+    for layer in model.layers:
+        assert layer.known["estimated"].mean() == pytest.approx(0.5, abs=0.02)
+    plain = command.model_masks(command.Options("all", "phi-2", sparsity=0.5))
+    assert [each.name for each in plain.sources] == ["dense", "threshold on a"]
+    falcon = command.model_masks(command.Options("all", "falcon-7b", sparsity=0.5))
+    assert "signs" in [each.name for each in falcon.sources]  # its sparsity is of a ReLU
+
+
 def test_masks_of_a_real_layer_are_its_activations_at_two_tokens_in_a_row():
     layer = shipped_layer(1)
     model = masks.relu("USE-lite", [layer], "shipped", token=5)
@@ -156,6 +170,7 @@ def test_a_model_without_a_relu_has_its_small_activations_zeroed(tmp_path, monke
         "threshold on a",
         "last token's, ahead",
         "threshold on gate",
+        "estimated from 3 bits",
         masks.SIGNS_4,
     ]
     assert len(model.layers) == tiny_llama.LAYERS

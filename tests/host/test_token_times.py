@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A token on the simulated NPU: the rows that arrive make the FFN's output, and times add up."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 from command import refused, sparsebd
+from rich.console import Console
 
 from aie2.devices import NPU1
 from firmware_sim import PROFILES
 from host.cases import execute, make, output_buffer, pieces, prepare
 from host.errors import UsageError
-from host.token import command, masks, report
+from host.token import command, masks, report, show, sources
+from host.token.masks import LayerMasks, ModelMasks
 from host.token.timing import Gatherer, predictor_us
 from host.workload import Workload
 from sparsity.bf16 import from_bf16, to_bf16
@@ -116,6 +119,38 @@ def test_rows_that_are_read_follow_from_the_masks(use_lite):
     ahead = rows["last token's, ahead"]
     assert ahead[0] == count
     assert active <= ahead[1] <= 2 * active + count // 4
+
+
+def test_a_few_bits_of_gate_and_up_are_read_before_the_rows_that_they_foretell():
+    mask = np.zeros(256, np.bool_)
+    mask[::5] = True
+    known = LayerMasks({"active": mask, "gate": mask, sources.ESTIMATED: mask}, {}, "")
+    model = ModelMasks(
+        name="a",
+        k=256,
+        d=200,
+        gated=True,
+        layers=(known, known),
+        sources=tuple(sources.for_thresholds(True, [], last=False, bits=3)),
+        origin="",
+    )
+    gatherer = Gatherer(NPU1, model.k, 2 * model.d, ("central",), way="host")
+    found = report.token_time(model, gatherer, "npu1")
+    by_name = {each.name: each for each in found.sources}
+    parts = {part.matrix: part for part in by_name["estimated from 3 bits"].matrices}
+    assert list(parts) == [sources.FEW_BITS, "gate", "up", "down"]
+    bits = parts[sources.FEW_BITS]
+    assert bits.bytes_moved == 2 * 2 * 256 * 80  # 75 bytes of bits and 2 of scale, in words
+    assert bits.us[0] == 4 * gatherer.of_rows(80).time(None).us[0]
+    for name in ("gate", "up", "down"):
+        assert parts[name].rows == 2 * mask.sum()
+    copies, rows = by_name["estimated from 3 bits"].steps
+    assert copies.reads == [sources.FEW_BITS]
+    assert copies.end_us < rows.begin_us
+    assert rows.reads == ["gate", "up", "down"]
+    printed = io.StringIO()
+    show.show(found, Console(width=200, file=printed))
+    assert "few bits us" in printed.getvalue()
 
 
 def test_steps_of_a_layer_follow_each_other_and_end_with_its_mean_time(use_lite):
