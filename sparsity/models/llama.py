@@ -18,6 +18,8 @@ from sparsity.models.gguf_file import GgufFile
 from sparsity.models.interface import FfnWeights, Hook, Matrix, Tokens, check_layer
 
 ARCHITECTURE = "llama"
+ROPE_BASE = "llama.rope.freq_base"
+"""Key of the header; a file that leaves it out means 10,000, as llama.cpp reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Config:
             kv_heads=file.size("llama.attention.head_count_kv"),
             vocabulary=len(file.texts("tokenizer.ggml.tokens")),
             context=file.size("llama.context_length"),
-            rope_base=file.real("llama.rope.freq_base"),
+            rope_base=file.real(ROPE_BASE) if file.states(ROPE_BASE) else 10_000.0,
             epsilon=file.real("llama.attention.layer_norm_rms_epsilon"),
         )
         if config.d % (2 * config.heads) or config.heads % config.kv_heads:

@@ -160,6 +160,11 @@ def test_a_file_that_is_no_such_model_is_named(tmp_path, changes, message):
         Llama(write(tmp_path / "other.gguf", gguf, **changes), "other")
 
 
+def test_a_file_without_a_rotary_base_means_ten_thousand(tmp_path, model):
+    other = Llama(write(tmp_path / "old.gguf", gguf, add_rope_freq_base=None), "old")
+    np.testing.assert_array_equal(other.run(TEXT), model.run(TEXT))
+
+
 def test_a_damaged_file_is_one_sentence(tmp_path):
     whole = write(tmp_path / "whole.gguf", gguf, q8=True).read_bytes()
     chance = random.Random(11)

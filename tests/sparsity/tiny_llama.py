@@ -35,7 +35,7 @@ def tensors(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def write(path: Path, gguf, *, q8: bool = False, seed: int = 0, **changes) -> Path:
-    """Write the model; `changes` are other header entries, or tensors by name."""
+    """Write the model; `changes` are other header entries, None for none, or tensors by name."""
     file = gguf.GGUFWriter(path, changes.pop("architecture", "llama"))
     header = {
         "add_block_count": LAYERS,
@@ -52,7 +52,8 @@ def write(path: Path, gguf, *, q8: bool = False, seed: int = 0, **changes) -> Pa
         "add_token_merges": MERGES,
     }
     for name, value in header.items():
-        getattr(file, name)(changes.pop(name, value))
+        if (given := changes.pop(name, value)) is not None:
+            getattr(file, name)(given)
     for name in [name for name in changes if name.startswith("add_")]:
         getattr(file, name)(changes.pop(name))
     for name, values in (tensors(seed) | changes).items():
