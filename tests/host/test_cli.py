@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from host import cli
+from host import run_command
 from host.cases import PHASES
 
 SMALL = ("run", "--rows", 24, "--row-bytes", 64, "--no-sweep")
@@ -258,7 +258,7 @@ def test_files_may_have_any_name():
 
 
 def test_progress_goes_to_stderr_and_leaves_no_trace(monkeypatch):
-    monkeypatch.setattr(cli, "err", Console(stderr=True, force_terminal=True))
+    monkeypatch.setattr(run_command, "err", Console(stderr=True, force_terminal=True))
     done = sparsebd(*SMALL)
     assert done.status == 0
     assert "simulating" not in done.out
