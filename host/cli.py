@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -152,8 +154,11 @@ def _print(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: does what `arguments` say and returns the exit status.
 
-    Every error that a user can cause becomes one sentence on stderr, Ctrl-C one line.
+    Every error that a user can cause becomes one sentence on stderr, Ctrl-C one line. SIGTERM ends
+    as Ctrl-C does: nothing stays half-written.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file may have any name
     try:

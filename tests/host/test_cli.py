@@ -430,3 +430,33 @@ def test_a_reader_that_goes_away_gets_no_traceback():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_terminated_command_tidies_up_and_says_so():
+    program = """if True:
+        import sys, time
+        from host import cli
+
+        @cli.app.command()
+        def wait():
+            try:
+                print("ready", flush=True)
+                time.sleep(60)
+            finally:
+                print("tidy", flush=True)
+
+        sys.exit(cli.main(["wait"]))
+        """
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert process.stdout.read() == b"tidy\n"
+        assert process.stderr.read() == b"interrupted\n"
+    assert process.returncode == 130
