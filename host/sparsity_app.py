@@ -14,11 +14,22 @@ from host.sparsity_thresholds import thresholds
 
 GUIDE = """Where masks come from, what they are worth, and what they cost the model.
 
-A row of weights need not be read if its activation is zero. See what zeros a model has; where they
-are too few, zero more and see what it costs; know them before the rows are needed; compare.
+A row of weights need not be read if its activation is zero.
 
-What a mask is worth on the NPU: `sparsebd run --mask FILE` for one projection, `sparsebd run --ffn
-all` for whole tokens."""
+1. See what zeros a model has:
+   sparsebd sparsity capture use-lite --out zeros.npz
+   sparsebd sparsity patterns --masks zeros.npz
+2. Where they are too few, zero more and see what it costs:
+   sparsebd sparsity thresholds --model smollm2 --sparsity 0.5
+3. Know them before their rows are needed:
+   sparsebd sparsity predict --model use-lite --missed 0.02
+4. Compare with what is published:
+   sparsebd sparsity tables
+5. See what masks are worth on an NPU, in a projection or in a whole token:
+   sparsebd run --mask zeros.npz:0
+   sparsebd run --ffn all --model prosparse-7b
+
+Every command writes figures (--json FILE) and a plot (--plot FILE)."""
 
 HAS = "1. What a model has"
 MORE = "2. Zero more, and what that costs"
