@@ -239,8 +239,12 @@ def _shipped(
     source = _source(f"{text['source']} {text['python']}", sparsity)
     source["shipped"] = f"{package['name']} {package['version']}"
     with Recorder(out, "USE-lite", thresholds=limits, source=source, **settings) as recorder:
-        for layer in sorted(wanted):
-            recorder.add(layer, shipped.activations[layer][half:][:tokens])
+        stop = min(half + tokens, shipped.tokens)
+        for first in range(half, stop, shipped.text_tokens):
+            part = slice(first, min(first + shipped.text_tokens, stop))
+            for layer in sorted(wanted):
+                recorder.add(layer, shipped.activations[layer][part])
+            recorder.end_text()
 
 
 def _source(text: str, sparsity: float | None) -> dict[str, Any]:

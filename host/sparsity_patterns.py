@@ -13,7 +13,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 
 from host import sparsity_patterns_report as reports
@@ -26,6 +25,7 @@ from sparsity.models import catalogue
 from sparsity.models.catalogue import Opened
 from sparsity.models.text import Windows
 from sparsity.npy import UNREADABLE, parse_only_array, reason
+from sparsity.patterns import Masks
 from sparsity.recording import naming
 from sparsity.recording.reading import is_recording, read
 
@@ -121,17 +121,18 @@ def _recorded(file: Path | None) -> reports.Report:
     )
 
 
-def _shipped() -> dict[int, NDArray[np.bool_]]:
-    return {n: each != 0 for n, each in enumerate(load_use_lite().activations)}
+def _shipped() -> dict[int, Masks]:
+    capture = load_use_lite()
+    return {n: [each != 0 for each in capture.texts(n)] for n in range(capture.layers)}
 
 
-def _read(file: Path) -> dict[int, NDArray[np.bool_]]:
+def _read(file: Path) -> dict[int, Masks]:
     """Masks by layer: of a recording all that it has, or the layer that is named."""
     if naming.is_named(file):
-        return {naming.layer_of(file): naming.recorded(file).masks}
+        return {naming.layer_of(file): naming.texts(file)}
     if is_recording(file):
         recording = read(file)
-        return {layer: recording.masks(layer) for layer in recording.layers}
+        return {layer: recording.texts(layer) for layer in recording.layers}
     data = file.read_bytes()
     try:
         array = parse_only_array(data)
@@ -154,12 +155,14 @@ def _run(
         model.weights(number)  # refuses a layer that the model lacks
     share = HALF if sparsity is None and model.activation != "relu" else sparsity
     limits = similar.thresholds(model, windows.fit, share)
-    masks = [similar.masks(model, window, limits)[wanted] for window in windows.judge]
-    every = np.concatenate(masks, axis=1)
+    texts = [similar.masks(model, window, limits)[wanted] for window in windows.judge]
     return reports.Report(
         model=model.name,
         threshold_sparsity=share,
-        layers=[reports.figures(number, mask) for number, mask in zip(wanted, every, strict=True)],
+        layers=[
+            reports.figures(number, [masks[place] for masks in texts])
+            for place, number in enumerate(wanted)
+        ],
     )
 
 

@@ -6,13 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
 from host.plots import new_figure
-from sparsity.patterns import batch_sparsity, consecutive, last_token, union_sparsity
+from sparsity.patterns import Masks, batch_sparsity, consecutive, last_token, union_sparsity
 from sparsity.similar import SimilarInputs
 
 if TYPE_CHECKING:
@@ -80,16 +79,19 @@ class Report(BaseModel):
     similar: SimilarInputs | None = None
 
 
-def figures(layer: int, masks: NDArray[np.bool_]) -> LayerPatterns:
-    """All figures of one layer, for as many tokens as there are."""
-    tokens, neurons = masks.shape
-    sparsity = float(1 - masks.mean())
+def figures(layer: int, masks: Masks) -> LayerPatterns:
+    """All figures of one layer, as far as its texts are long enough."""
+    texts = [masks] if isinstance(masks, np.ndarray) else masks
+    longest = max(map(len, texts))
+    every = np.concatenate(texts)
+    tokens, neurons = every.shape
+    sparsity = float(1 - every.mean())
     return LayerPatterns(
         layer=layer,
         tokens=tokens,
         neurons=neurons,
         sparsity=sparsity,
-        matches=[_match(masks, distance) for distance in DISTANCES if distance < tokens],
+        matches=[_match(masks, distance) for distance in DISTANCES if distance < longest],
         unions=[
             Union(
                 tokens=window,
@@ -98,13 +100,13 @@ def figures(layer: int, masks: NDArray[np.bool_]) -> LayerPatterns:
                 independent=sparsity**window,
             )
             for window in WINDOWS
-            if window <= tokens
+            if window <= longest
         ],
-        prefetch=[_ahead(masks, history) for history in HISTORIES if history < tokens],
+        prefetch=[_ahead(masks, history) for history in HISTORIES if history < longest],
     )
 
 
-def _match(masks: NDArray[np.bool_], distance: int) -> Match:
+def _match(masks: Masks, distance: int) -> Match:
     found = consecutive(masks, distance)
     return Match(
         distance=distance,
@@ -116,7 +118,7 @@ def _match(masks: NDArray[np.bool_], distance: int) -> Match:
     )
 
 
-def _ahead(masks: NDArray[np.bool_], history: int) -> Ahead:
+def _ahead(masks: Masks, history: int) -> Ahead:
     found = last_token(masks, history)
     return Ahead(history=history, loaded=found.loaded, missed=found.missed, useless=found.useless)
 

@@ -75,6 +75,15 @@ class Capture:
                 raise CaptureError(f"no {what} {number} in the capture: give 0 to {count - 1}")
         return Sample(self.w_down[layer], self.activations[layer][token])
 
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of each text that the model ran over by itself: full windows, all as long."""
+        return self.tokens // len(self.metadata["captured"]["chunks"])
+
+    def texts(self, layer: int) -> list[NDArray[np.float16]]:
+        """Return one layer's activations, [tokens, k] of each text."""
+        return np.split(self.activations[layer], self.tokens // self.text_tokens)
+
     def sparsity(self, layer: int) -> float:
         """Return the share of zeros in one layer's activations over all tokens."""
         return float(np.mean(self.activations[layer] == 0))

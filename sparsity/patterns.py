@@ -4,11 +4,13 @@
 The seed compares patterns by the share of neurons on which two agree. With half of them wanted, two
 patterns that have nothing to do with each other agree on half, so every match is given beside that
 chance and as kappa, which is 0 at chance and 1 if they are equal. Masks are [tokens, k], true where
-the row is wanted.
+the row is wanted. Texts that a model ran over one by one have masks of their own: the last token of
+one is no neighbour of the next one's first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from sparsity.errors import SparsityError
 
 Mask = NDArray[np.bool_]
+Masks = Mask | Sequence[Mask]
+"""[tokens, k] of one text, or of each of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +67,42 @@ def agreement(first: Mask, second: Mask) -> Agreement:
     )
 
 
-def consecutive(masks: Mask, distance: int = 1) -> Agreement:
-    """Each token's pattern beside the one `distance` tokens later.
+def consecutive(masks: Masks, distance: int = 1) -> Agreement:
+    """Each token's pattern beside the one `distance` tokens later in its text.
 
     Raises:
-        SparsityError: a distance of no token, or fewer tokens than that.
+        SparsityError: a distance of no token, or no text of more tokens than that.
     """
     if distance < 1:
         raise SparsityError(f"a distance of {distance} tokens cannot be: give 1 or more")
-    _check_tokens(masks, distance + 1)
-    return agreement(masks[:-distance], masks[distance:])
+    texts = _texts(masks, distance + 1)
+    return agreement(
+        np.concatenate([each[:-distance] for each in texts]),
+        np.concatenate([each[distance:] for each in texts]),
+    )
 
 
-def union_sparsity(masks: Mask, window: int) -> float:
+def union_sparsity(masks: Masks, window: int) -> float:
     """Share of rows that no token of a window wants: what is left to skip for all at once.
 
-    Windows are neighbouring tokens (speculative decoding) one after the other; tokens beyond the
-    last whole window are left out.
+    Windows are neighbouring tokens (speculative decoding) one after the other; tokens beyond a
+    text's last whole window are left out.
 
     Raises:
-        SparsityError: a window of no token, or more than there are.
+        SparsityError: a window of no token, or of more than any text has.
     """
     if window < 1:
         raise SparsityError(f"a window of {window} tokens cannot be: give 1 or more")
-    _check_tokens(masks, window)
-    whole = len(masks) // window * window
-    windows = np.asarray(masks[:whole], np.bool_).reshape(-1, window, masks.shape[1])
-    return float(1 - np.mean(windows.any(axis=1)))
+    texts = _texts(masks, window)
+    whole = np.concatenate([each[: len(each) // window * window] for each in texts])
+    return float(1 - np.mean(whole.reshape(-1, window, whole.shape[1]).any(axis=1)))
 
 
-def batch_sparsity(masks: Mask, batch: int, samples: int = 200, seed: int = 0) -> float:
+def batch_sparsity(masks: Masks, batch: int, samples: int = 200, seed: int = 0) -> float:
     """As `union_sparsity`, for a batch of tokens that have nothing to do with each other.
 
     Args:
-        masks: [tokens, k].
+        masks: Of all texts together.
         batch: Tokens in a batch, drawn without repetition.
         samples: Batches that are drawn.
         seed: Of the draw.
@@ -106,10 +112,11 @@ def batch_sparsity(masks: Mask, batch: int, samples: int = 200, seed: int = 0) -
     """
     if batch < 1:
         raise SparsityError(f"a batch of {batch} tokens cannot be: give 1 or more")
-    _check_tokens(masks, batch)
+    every = np.concatenate(_texts(masks, 0))
+    _check_tokens(len(every), batch)
     random = np.random.default_rng(seed)
     left = [
-        np.mean(~masks[random.choice(len(masks), batch, replace=False)].any(axis=0))
+        np.mean(~every[random.choice(len(every), batch, replace=False)].any(axis=0))
         for _ in range(samples)
     ]
     return float(np.mean(left))
@@ -127,20 +134,19 @@ class Prefetch:
     """Share of the loaded rows that nobody wants."""
 
 
-def last_token(masks: Mask, history: int = 1) -> Prefetch:
-    """Prefetch every row that one of the last `history` tokens wanted.
+def last_token(masks: Masks, history: int = 1) -> Prefetch:
+    """Prefetch every row that one of the last `history` tokens of the text wanted.
 
     Raises:
-        SparsityError: a history of no token, or fewer tokens than that.
+        SparsityError: a history of no token, or no text of more tokens than that.
     """
     if history < 1:
         raise SparsityError(f"a history of {history} tokens cannot be: give 1 or more")
-    _check_tokens(masks, history + 1)
-    masks = np.asarray(masks, np.bool_)
-    ahead = np.zeros_like(masks[history:])
+    texts = _texts(masks, history + 1)
+    wanted = np.concatenate([each[history:] for each in texts])
+    ahead = np.zeros_like(wanted)
     for back in range(1, history + 1):
-        ahead |= masks[history - back : len(masks) - back]
-    wanted = masks[history:]
+        ahead |= np.concatenate([each[history - back : len(each) - back] for each in texts])
     loaded, needed = np.count_nonzero(ahead), np.count_nonzero(wanted)
     used = np.count_nonzero(ahead & wanted)
     return Prefetch(
@@ -150,8 +156,16 @@ def last_token(masks: Mask, history: int = 1) -> Prefetch:
     )
 
 
-def _check_tokens(masks: Mask, least: int) -> None:
-    if masks.ndim != 2:
-        raise SparsityError(f"masks have shape {masks.shape}: give [tokens, neurons]")
-    if len(masks) < least:
-        raise SparsityError(f"{len(masks)} tokens are too few: give {least} or more")
+def _texts(masks: Masks, least: int) -> list[Mask]:
+    """Return the texts of at least that many tokens; SparsityError if there is none."""
+    texts = [masks] if isinstance(masks, np.ndarray) else list(masks)
+    for each in texts:
+        if each.ndim != 2:
+            raise SparsityError(f"masks have shape {each.shape}: give [tokens, neurons]")
+    _check_tokens(max(map(len, texts), default=0), least)
+    return [np.asarray(each, np.bool_) for each in texts if len(each) >= least]
+
+
+def _check_tokens(tokens: int, least: int) -> None:
+    if tokens < least:
+        raise SparsityError(f"{tokens} tokens are too few: give {least} or more")

@@ -14,7 +14,7 @@ shorter. `numpy.load` reads the arrays.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -61,9 +61,17 @@ class About(BaseModel):
     """None where a foreign file does not say."""
     chunk: int = Field(default=CHUNK, ge=1)
     keeps_values: bool = False
+    texts: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Tokens of each text that the model ran over by itself; none where nothing says."""
     source: dict[str, Any] = Field(default_factory=dict)
     """Where the activations come from, in words: text, thresholds, package."""
     layers: tuple[LayerAbout, ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> About:
+        if self.texts and sum(self.texts) != self.tokens:
+            raise ValueError(f"{self.tokens} tokens are not those of its texts")
+        return self
 
 
 def masks_name(layer: int, chunk: int) -> str:

@@ -32,7 +32,12 @@ def record(
     Raises:
         CaptureError: no such layer, or what `Recorder.add` refuses.
     """
-    _run(model, windows, recorder.add, layers, done)
+
+    def next_window() -> None:
+        recorder.end_text()
+        done()
+
+    _run(model, windows, recorder.add, layers, next_window)
 
 
 def magnitudes(

@@ -37,10 +37,21 @@ def recorded(spec: str | PathLike[str], neurons: int | None = None) -> Recorded:
     Raises:
         CaptureError: a token is named too, another number of neurons, or what `read` refuses.
     """
-    recording, layer, token = _found(spec, neurons)
-    if token is not None:
-        raise CaptureError(f"{spec} is one token: give {recording.path}:{layer} for all of them")
+    recording, layer = _all_tokens(spec, neurons)
     return recording.recorded(layer)
+
+
+def texts(spec: str | PathLike[str]) -> list[NDArray[np.bool_]]:
+    """Return a layer's masks, [tokens, k] of each text that the model ran over by itself.
+
+    Args:
+        spec: `FILE.npz:LAYER`.
+
+    Raises:
+        CaptureError: as `recorded`.
+    """
+    recording, layer = _all_tokens(spec, None)
+    return recording.texts(layer)
 
 
 def mask(spec: str | PathLike[str], neurons: int | None = None) -> NDArray[np.bool_]:
@@ -55,6 +66,13 @@ def mask(spec: str | PathLike[str], neurons: int | None = None) -> NDArray[np.bo
     """
     recording, layer, token = _found(spec, neurons)
     return recording.token(layer, token or 0)
+
+
+def _all_tokens(spec: str | PathLike[str], neurons: int | None) -> tuple[Recording, int]:
+    recording, layer, token = _found(spec, neurons)
+    if token is not None:
+        raise CaptureError(f"{spec} is one token: give {recording.path}:{layer} for all of them")
+    return recording, layer
 
 
 def _found(spec: str | PathLike[str], neurons: int | None) -> tuple[Recording, int, int | None]:

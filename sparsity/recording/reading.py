@@ -87,6 +87,10 @@ class Recording:
         """Return which neurons were active, [tokens, k]; errors as `chunks`."""
         return np.concatenate(list(self.chunks(layer)))
 
+    def texts(self, layer: int) -> list[NDArray[np.bool_]]:
+        """Return the masks of each text that the model ran over by itself; errors as `chunks`."""
+        return np.split(self.masks(layer), np.cumsum(self.about.texts[:-1], dtype=int))
+
     def token(self, layer: int, token: int) -> NDArray[np.bool_]:
         """Return which neurons were active at one token, [k]; errors as `chunks`."""
         self._has(layer, "has_masks", "masks")

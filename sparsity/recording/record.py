@@ -12,6 +12,7 @@ import os
 import secrets
 import zipfile
 from collections.abc import Mapping
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +95,7 @@ class Recorder:
         self._source = dict(source or {})
         self._layers: dict[int, _Layer] = {}
         self._summaries: dict[int, _Summary] = {}
+        self._text_ends: list[int] = []
         self._archive = zipfile.ZipFile(
             self._draft, "x", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION
         )
@@ -140,6 +142,10 @@ class Recorder:
         packed = np.packbits(active, axis=1, bitorder="little")
         for first in range(0, len(exact), layout.CHUNK):
             self._fill(layer, own, packed[first:][: layout.CHUNK], exact[first:][: layout.CHUNK])
+
+    def end_text(self) -> None:
+        """Say that the model begins anew: no token so far is the neighbour of one that follows."""
+        self._text_ends.append(max((own.tokens for own in self._layers.values()), default=0))
 
     def summarise(
         self,
@@ -201,14 +207,23 @@ class Recorder:
                 self._write(layout.histogram_name(layer), each.histogram.counts)
         layers = [_about(layer, own) for layer, own in self._layers.items()]
         layers += [_about_summary(layer, own) for layer, own in self._summaries.items()]
+        tokens = self._tokens()
         about = layout.About(
             model=self._model,
-            tokens=self._tokens(),
+            tokens=tokens,
+            texts=self._texts(tokens),
             keeps_values=self._keep_values,
             source=self._source,
             layers=tuple(sorted(layers, key=lambda each: each.layer)),
         )
         self._write_bytes(layout.METADATA, (about.model_dump_json(indent=1) + "\n").encode())
+
+    def _texts(self, tokens: int | None) -> tuple[int, ...]:
+        """Tokens of each text, if anybody said where texts end."""
+        if not tokens or not self._text_ends:
+            return ()
+        ends = sorted({0, *self._text_ends, tokens})
+        return tuple(after - before for before, after in pairwise(ends))
 
     def _tokens(self) -> int | None:
         """How many tokens were recorded; None where only summaries were entered."""

@@ -55,9 +55,14 @@ def skipped_at_random(number: int, share: float = RANDOM_SKIP) -> Quality:
 
 
 @cache
+def texts(number: int) -> list[NDArray[np.bool_]]:
+    """Return the shipped capture's masks of a layer, [tokens, k] of each text."""
+    return [each != 0 for each in load_use_lite().texts(number)]
+
+
 def masks(number: int) -> NDArray[np.bool_]:
-    """Return the shipped capture's masks of a layer, [tokens, k]."""
-    return load_use_lite().activations[number] != 0
+    """Return the masks of all texts, [tokens, k]."""
+    return np.concatenate(texts(number))
 
 
 def sparsity(number: int) -> float:
@@ -92,17 +97,17 @@ def runs(number: int) -> Runs:
 
 def union(number: int, window: int) -> float:
     """Return the sparsity left for a window of tokens at once."""
-    return patterns.union_sparsity(masks(number), window)
+    return patterns.union_sparsity(texts(number), window)
 
 
 def next_token(number: int) -> patterns.Agreement:
     """Compare each token's mask with the next one's."""
-    return patterns.consecutive(masks(number))
+    return patterns.consecutive(texts(number))
 
 
 def prefetch(number: int) -> patterns.Prefetch:
     """Return what loading the last token's rows ahead is worth."""
-    return patterns.last_token(masks(number))
+    return patterns.last_token(texts(number))
 
 
 def zero_weights() -> float:

@@ -103,6 +103,28 @@ def test_a_layer_of_a_recording(tmp_path):
         assert found[-1]["sparsity"] == pytest.approx(np.mean(values))
 
 
+def test_the_first_token_of_a_text_is_no_neighbour_of_the_text_before(tmp_path):
+    with Recorder(tmp_path / "r.npz", "m") as recorder:
+        for wanted in (0, 1, 0, 1):  # tokens of a text want the same rows, those of others others
+            recorder.add(0, np.repeat(np.arange(8)[None] % 2 == wanted, 5, axis=0))
+            recorder.end_text()
+    for name in ("r.npz", "r.npz:0"):
+        file = tmp_path / name
+        done = sparsebd("sparsity", "patterns", "--masks", file, "--json", tmp_path / "j")
+        assert done.status == 0, done.err
+        (layer,) = json.loads((tmp_path / "j").read_text())["layers"]
+        assert layer["tokens"] == 20
+        assert [(match["distance"], match["match"]) for match in layer["matches"]] == [
+            (1, 1),
+            (2, 1),
+        ]
+        assert [(union["tokens"], union["neighbours"]) for union in layer["unions"]] == [
+            (1, 0.5),
+            (2, 0.5),
+            (4, 0.5),
+        ]
+
+
 @pytest.mark.parametrize(
     ("array", "why"),
     [

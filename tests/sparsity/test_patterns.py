@@ -81,6 +81,35 @@ def test_a_longer_memory_misses_no_more(masks):
         assert last_token(masks[1:]).missed >= last_token(masks, 2).missed - 1e-12
 
 
+TEXTS = st.lists(hn.arrays(np.bool_, st.tuples(st.integers(1, 6), st.just(5))), min_size=2)
+
+
+@given(TEXTS, st.integers(1, 3))
+def test_the_tokens_of_one_text_are_no_neighbours_of_the_next_ones(texts, apart):
+    pairs = [p for each in texts for p in zip(each, each[apart:], strict=False)]
+    if not pairs:
+        with pytest.raises(SparsityError, match="too few"):
+            consecutive(texts, apart)
+        return
+    first, second = (np.array(each) for each in zip(*pairs, strict=True))
+    assert consecutive(texts, apart) == agreement(first, second)
+    if apart == 1:
+        wanted = np.count_nonzero(second)
+        missed = np.count_nonzero(second & ~first) / wanted if wanted else 0
+        assert last_token(texts).missed == pytest.approx(missed)
+
+
+@given(TEXTS, st.integers(1, 3))
+def test_a_window_lies_within_one_text(texts, window):
+    unions = [
+        each[first : first + window].any(axis=0)
+        for each in texts
+        for first in range(0, len(each) - window + 1, window)
+    ]
+    if unions:
+        assert union_sparsity(texts, window) == pytest.approx(1 - np.mean(unions))
+
+
 @pytest.mark.parametrize(
     ("call", "why"),
     [

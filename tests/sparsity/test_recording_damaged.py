@@ -91,6 +91,8 @@ def test_an_array_that_does_not_fit(whole, name, array, message):
         (lambda about: about.update(format="other"), "format"),
         (lambda about: about.update(tokens=-1), "tokens"),
         (lambda about: about.update(chunk=0), "chunk"),
+        (lambda about: about.update(texts=[299]), "300 tokens are not those of its texts"),
+        (lambda about: about.update(texts=[0, 300]), "texts.0"),
         (lambda about: about["layers"][0].update(neurons=0), "layers.0.neurons"),
         (lambda about: about["layers"][0].update(neurons=None), "no number of neurons"),
         (lambda about: about.pop("layers"), "layers"),

@@ -40,6 +40,7 @@ def test_recording_a_model(tmp_path):
     found = read(tmp_path / "r.npz")
     assert len(steps) == 2
     assert found.tokens == 12
+    assert found.about.texts == (5, 7)
     for layer in found.layers:
         expected = [model.activation_of(layer, token) for token in np.concatenate(windows)]
         np.testing.assert_array_equal(found.masks(layer), np.stack(expected) != 0)

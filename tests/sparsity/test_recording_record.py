@@ -237,3 +237,24 @@ def test_memory_does_not_grow_with_the_text(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_each_text_has_its_own_masks(tmp_path):
+    texts = [made_up(tokens, 20, tokens) for tokens in (3, CHUNK + 1, 1)]
+    with Recorder(tmp_path / "r.npz", "made up") as recorder:
+        recorder.end_text()  # of no token
+        for values in texts:
+            for layer in (0, 5):
+                recorder.add(layer, values)
+            recorder.end_text()
+    found = read(tmp_path / "r.npz")
+    assert found.about.texts == (3, CHUNK + 1, 1)
+    for masks, values in zip(found.texts(5), texts, strict=True):
+        np.testing.assert_array_equal(masks, values != 0)
+
+
+def test_a_recording_that_names_no_texts_is_one(tmp_path):
+    found = write(tmp_path / "r.npz", {0: made_up(9, 20)})
+    assert found.about.texts == ()
+    (masks,) = found.texts(0)
+    np.testing.assert_array_equal(masks, found.masks(0))
