@@ -112,7 +112,7 @@ def show(report: CompileReport, out: Path, console: Console) -> None:
         markup=False,
         highlight=False,
     )
-    table = Table("tile", "kind", "buffers B", "BDs", "locks", "channels")
+    table = Table("tile", "kind", "buffers B", "BDs", "locks", "channels", box=None, pad_edge=False)
     for use in report.tiles:
         figures = (use.buffer_bytes, use.bds, use.locks, use.channels)
         table.add_row(f"({use.column}, {use.row})", use.kind, *(str(figure) for figure in figures))

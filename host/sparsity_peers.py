@@ -111,10 +111,11 @@ def show(found: Comparison, console: Console) -> None:
         "rise",
         "calibrated in",
     )
-    table = Table(*names)
+    table = Table(*names, box=None, pad_edge=False)
     for row in found.rows:
         table.add_row(*_cells(row, found.rise(row)), end_section=row is _last(found, row.target))
     console.print(table)
+    console.print("\nthresholds")
     console.print(_thresholds(found))
 
 
@@ -137,7 +138,9 @@ def _cells(row: Row, rise: float) -> list[str]:
 def _thresholds(found: Comparison) -> Table:
     rows = [row for row in found.rows if row.method in _shown(found)]
     heads = [f"{row.method} {row.target:.0%}" for row in rows]
-    table = Table("layer", *heads, title="thresholds")
+    table = Table(
+        "layer", *heads, title="thresholds", title_justify="left", box=None, pad_edge=False
+    )
     for layer, values in enumerate(zip(*(row.thresholds for row in rows), strict=True)):
         table.add_row(str(layer), *(f"{value:.5f}" for value in values))
     return table

@@ -144,12 +144,14 @@ def show(report: Report, console: Console) -> None:
             f"{layer.norm_ratio:.3f} (Gaussian: {theory.GAUSSIAN_NORM_RATIO:.3f})"
         )
         console.print(_table("alpha", layer.at))
-        console.print(_table("missed at most", layer.calibrated))
+        console.print()
+        console.print(_table("asked to miss", layer.calibrated))
 
 
 def _table(first: str, rows: Sequence[Judged]) -> Table:
     names = "predictor", first, "skipped", "precision", "recall", "missed", "output error"
-    table = Table(*names, *(() if first == "alpha" else ("alpha", "bytes read")))
+    names += () if first == "alpha" else ("alpha", "bytes read")
+    table = Table(*names, box=None, pad_edge=False)
     for row in rows:
         asked = f"{row.alpha:.4g}" if row.missed_target is None else f"{row.missed_target:.0%}"
         shares = (row.skipped, row.precision, row.recall, row.missed, row.output_error or 0.0)
