@@ -35,13 +35,27 @@ def set_bits(_context: Any, word: Any) -> Any:
 
 @_njit(nogil=True, inline="always")
 def _minus(signs: Any, row: Any, planes: Any) -> Any:
-    """Sum of the magnitudes' planes that are negative after the product, weighted by plane."""
-    minus = np.int64(0)
-    for plane in range(planes.shape[0]):
+    """Sum of the magnitudes' planes that are negative after the product, weighted by plane.
+
+    Four planes go together as long as there are four: one sum over a vector's lanes, not four.
+    """
+    minus, plane = np.int64(0), 0
+    while plane + 4 <= planes.shape[0]:
+        count = np.int64(0)
+        for word in range(planes.shape[1]):
+            sign = signs[row, word]
+            count += set_bits(sign ^ planes[plane, word])
+            count += set_bits(sign ^ planes[plane + 1, word]) << 1
+            count += set_bits(sign ^ planes[plane + 2, word]) << 2
+            count += set_bits(sign ^ planes[plane + 3, word]) << 3
+        minus += count << plane
+        plane += 4
+    while plane < planes.shape[0]:
         count = np.int64(0)
         for word in range(planes.shape[1]):
             count += set_bits(signs[row, word] ^ planes[plane, word])
         minus += count << plane
+        plane += 1
     return minus
 
 
@@ -65,6 +79,15 @@ def skip_flags(signs: NDArray[Any], planes: NDArray[Any], limit: int, out: NDArr
     for block in prange((len(out) + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE):
         for row in range(block * ROWS_AT_ONCE, min((block + 1) * ROWS_AT_ONCE, len(out))):
             out[row] = _minus(signs, row, planes) > limit
+
+
+@_njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def mean_square(x: NDArray[Any]) -> float:
+    """Mean of the squares of one token's input, float32 or float64 [width], in float64."""
+    total = 0.0
+    for value in x:
+        total += np.float64(value) * np.float64(value)
+    return total / len(x)
 
 
 @_njit(nogil=True, cache=True)

@@ -8,6 +8,7 @@ SparseInfer. The step is the one with the least mean square error for Gaussian v
 "Quantizing for minimum distortion", 1960, table II), times the token's root mean square.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +54,10 @@ def quantise(x: NDArray[Any], bits: int) -> NDArray[np.int64]:
     values = _checked(np.asarray(x), bits)
     if not np.isfinite(values).all():
         raise ShapeError(_NOT_FINITE)
-    values = values.astype(np.float64)
+    tokens = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
+    steps = np.array([_step(each, bits) for each in tokens]).reshape(*values.shape[:-1], 1)
     half = 1 << (bits - 1)
-    cell = np.clip(np.floor(values / _steps(values, bits)), -half, half - 1).astype(np.int64)
+    cell = np.clip(np.floor(values.astype(np.float64) / steps), -half, half - 1).astype(np.int64)
     return 2 * np.where(values < 0, np.minimum(cell, -1), cell) + 1
 
 
@@ -75,7 +77,7 @@ def make_planes(x: NDArray[Any], bits: int = 1) -> Planes:
         if not kernels.pack_minus(value, words[token, -1]):
             raise ShapeError(_NOT_FINITE)
         if bits > 1:
-            step = _steps(value.astype(np.float64), bits)[0]
+            step = _step(value, bits)
             total[token] = kernels.pack_levels(value, step, levels, words[token])
     lead = values.shape[:-1]
     return Planes(words.reshape(*lead, *words.shape[1:]), total.reshape(lead), width)
@@ -95,8 +97,7 @@ def _checked(values: NDArray[Any], bits: int) -> NDArray[Any]:
     return values if kept else values.astype(np.float64)
 
 
-def _steps(values: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """The quantiser's step of every token, [..., 1]; 1 where all is zero, as good as any."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused elsewhere
-        rms = np.sqrt(np.mean(np.square(values), axis=-1, keepdims=True))
-        return np.where(rms > 0, MAX_STEPS[bits] * rms, 1.0)
+def _step(values: NDArray[Any], bits: int) -> float:
+    """The quantiser's step for a token; 1 where all is zero, as good as any."""
+    rms = math.sqrt(kernels.mean_square(values))
+    return MAX_STEPS[bits] * rms if rms > 0 else 1.0
