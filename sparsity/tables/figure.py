@@ -99,6 +99,12 @@ def rounds_to(ours: float, printed: str) -> bool:
     return abs(ours - value) <= unit / 2 * (1 + 1e-9)
 
 
+def truncates_to(ours: float, printed: str) -> bool:
+    """Whether a positive value gives what is printed if digits are cut off and not rounded."""
+    value, unit = resolution(printed)
+    return value <= ours < value + unit
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A part of a seed; its methods make the entries that belong to it."""
@@ -184,18 +190,27 @@ class Table:
         )
 
     def closest(
-        self, what: str, printed: str, ours: Value, unit: str, sentence: str, like: bool = False
+        self,
+        what: str,
+        printed: str,
+        ours: Value,
+        unit: str,
+        sentence: str,
+        like: bool = False,
+        kind: Kind = Kind.ELSEWHERE,
     ) -> SeedFigure:
         """List what cannot be reproduced here, with the nearest value, if there is one.
 
         Args:
             what: what it is.
             printed: the seed's.
-            ours: the nearest thing, or None.
+            ours: the nearest thing, or None; of what is measured here, None if nobody has yet.
             unit: of ours.
             sentence: what ours is, and why it is not the seed's.
             like: whether ours is a quantity of the seed's kind, so that a ratio means something.
+            kind: MEASURED where ours is a measurement of what the seed measured, elsewhere.
         """
+        missing = kind is Kind.MEASURED and ours is None
         value = resolution(printed)[0] if like else None
         return SeedFigure(
             self.seed,
@@ -205,7 +220,7 @@ class Table:
             value,
             ours,
             unit,
-            Kind.ELSEWHERE,
-            Verdict.CLOSEST,
+            kind,
+            Verdict.MISSING if missing else Verdict.CLOSEST,
             sentence,
         )

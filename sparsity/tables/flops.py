@@ -39,6 +39,11 @@ class StrikesBackRow:
     accuracy: str
     """Its mean zero-shot accuracy, percent."""
 
+    @property
+    def relufied(self) -> bool:
+        """Whether its activations were changed and it was trained on."""
+        return "relufied" in self.name
+
 
 STRIKES_BACK: tuple[StrikesBackRow, ...] = (
     StrikesBackRow("Llama 7B", "ReluLLaMA-7B", 0, 0, 0, "6.6", "68.4"),
@@ -50,6 +55,12 @@ STRIKES_BACK: tuple[StrikesBackRow, ...] = (
     StrikesBackRow("OPT 6.7B", "OPT-6.7B", 0, 0, 0.97, "4.5", "59.8"),
     StrikesBackRow("OPT 6.7B (relufied-s2)", "OPT-6.7B", 0.50, 0.40, 0.97, "2.8", "58.6"),
 )
+
+
+def accuracy_lost(row: StrikesBackRow) -> float:
+    """Return the points of accuracy that a row of the table loses to its model's first row."""
+    first = next(each for each in STRIKES_BACK if each.model == row.model)
+    return round(float(first.accuracy) - float(row.accuracy), 1)
 
 
 def multiplications(

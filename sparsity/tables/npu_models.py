@@ -4,8 +4,8 @@
 from sparsity.shapes import MODELS
 from sparsity.tables import live
 from sparsity.tables.architecture import Architecture, architecture
-from sparsity.tables.figure import Kind, SeedFigure, Table
-from sparsity.tables.flops import STRIKES_BACK, StrikesBackRow, readings
+from sparsity.tables.figure import Kind, SeedFigure, Table, truncates_to
+from sparsity.tables.flops import STRIKES_BACK, StrikesBackRow, accuracy_lost, readings
 from sparsity.tables.measured import how, number, smollm2_rise
 
 SPARSITY = Table(0, "where does sparsity come from")
@@ -33,7 +33,7 @@ def _sparsity() -> list[SeedFigure]:
     return [
         SPARSITY.number(
             "exploitable sparsity in FFN, real text through USE-lite, the denser layer",
-            "90",
+            "more than 90",
             100 * min(real),
             "%",
             "all of the layers' ReLU outputs that are exactly zero, on the shipped tokens",
@@ -61,11 +61,17 @@ def _models() -> list[SeedFigure]:
             "none of them installs from PyPI or npm, so shapes and published sparsities stand in; "
             "the two Mixtrals are mixtures of SiLU experts, which have no zeros to skip",
         ),
+        SPARSITY.beside(
+            "little drop in accuracy: the most that a relufied model loses in ReLU Strikes Back",
+            max(accuracy_lost(row) for row in STRIKES_BACK),
+            "points",
+            "of the table's own zero-shot accuracies",
+        ),
         SPARSITY.closest(
             "little drop in accuracy on common benchmarks",
             "little",
             smollm2_rise("half_per_layer"),
-            "% perplexity",
+            "% more perplexity",
             "no ReLU language model installs from a package; nearest is SmolLM2's rise in "
             "perplexity with half of its activations zeroed, "
             + how("smollm2.half_per_layer", "sparsebd sparsity thresholds --rule per-layer"),
@@ -82,12 +88,20 @@ def _strikes_back(row: StrikesBackRow) -> list[SeedFigure]:
         STRIKES.closest(
             f"{row.name}, mean zero-shot accuracy",
             f"{row.accuracy} %",
-            smollm2_rise("half_per_layer"),
-            "% perplexity",
-            f"{_NO_WEIGHTS}nearest is SmolLM2's rise in perplexity with half of its activations "
-            "zeroed",
+            *_perplexity(row),
         ),
     ]
+
+
+def _perplexity(row: StrikesBackRow) -> tuple[float | None, str, str]:
+    """The nearest thing to a row's accuracy, its unit, and what it is."""
+    if not row.relufied:
+        said = f"{_NO_WEIGHTS}nearest is SmolLM2's perplexity as it is"
+        return number("smollm2.dense"), "perplexity", said
+    said = (
+        f"{_NO_WEIGHTS}nearest is SmolLM2's rise in perplexity with half of its activations zeroed"
+    )
+    return smollm2_rise("half_per_layer"), "% more perplexity", said
 
 
 def _counted(row: StrikesBackRow) -> str:
@@ -100,9 +114,11 @@ def _counted(row: StrikesBackRow) -> str:
     other = next(
         each for each in readings(row) if each.head != best.head and each.skip == best.skip
     )
+    cut = truncates_to(best.giga, row.printed)
     return (
-        f"no way of counting gives it: {head[best.head]} the head it is {best.giga:.3f}, "
-        f"{head[other.head]} {other.giga:.3f}, where {best.skip}"
+        f"no way of counting rounds to it: {head[best.head]} the head it is {best.giga:.3f}"
+        + (", which gives it with digits cut off" if cut else "")
+        + f", {head[other.head]} {other.giga:.3f}, where {best.skip}"
     )
 
 

@@ -7,7 +7,7 @@ What the NPU's phases do is simulated and not in this package; `sparsebd sparsit
 from sparsity.masks import alternating, contiguous
 from sparsity.shapes import shape
 from sparsity.tables import islands, live, row_bytes
-from sparsity.tables.figure import Kind, SeedFigure, Table, Verdict
+from sparsity.tables.figure import Kind, SeedFigure, Table
 from sparsity.tables.sparseinfer import MIB
 
 ROWS = Table(0, "selective row loads")
@@ -216,18 +216,14 @@ def _reads() -> list[SeedFigure]:
 
 def _takeaways() -> list[SeedFigure]:
     entries = [
-        SeedFigure(
-            0,
-            TAKEAWAYS.name,
+        TAKEAWAYS.closest(
             f"with speculative decoding: sparsity left for {window} tokens at once",
             "independent and modular",
-            None,
             100 * live.union(0, window),
             "%",
-            Kind.MEASURED,
-            Verdict.CLOSEST,
             f"USE-lite layer 0, neighbouring tokens; a single token has "
             f"{live.union(0, 1):.1%}. It can be combined, but all tokens' rows are needed",
+            kind=Kind.MEASURED,
         )
         for window in (2, 4, 8, 16)
     ]

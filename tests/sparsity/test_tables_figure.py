@@ -2,7 +2,15 @@
 import pytest
 
 from sparsity.errors import SparsityError
-from sparsity.tables.figure import Kind, SeedFigure, Table, Verdict, resolution, rounds_to
+from sparsity.tables.figure import (
+    Kind,
+    SeedFigure,
+    Table,
+    Verdict,
+    resolution,
+    rounds_to,
+    truncates_to,
+)
 
 HERE = Table(2, "a table")
 
@@ -16,6 +24,7 @@ HERE = Table(2, "a table")
         ("-2.96", -2.96, 0.01),
         ("70 us", 70, 1),
         ("1.940e7", 1.94e7, 1e4),
+        ("more than 90", 90, 1),
     ],
 )
 def test_the_last_printed_digit(printed, value, unit):
@@ -34,6 +43,12 @@ def test_half_a_unit_is_the_limit():
     assert not rounds_to(2_211_840, "2.211e6")
 
 
+def test_digits_cut_off_are_not_rounded_up():
+    assert truncates_to(4.5653, "4.5")
+    assert not truncates_to(4.6, "4.5")
+    assert not truncates_to(4.4999, "4.5")
+
+
 def test_verdicts_follow_from_the_values():
     assert HERE.number("x", "6.6", 6.61).verdict is Verdict.SAME
     assert HERE.number("x", "6.6", 6.8, sentence="why").verdict is Verdict.DIFFERS
@@ -44,6 +59,8 @@ def test_verdicts_follow_from_the_values():
     assert HERE.statement("x", "said", 1, False, "why").verdict is Verdict.DIFFERS
     assert HERE.statement("x", "said", None, True, "how").verdict is Verdict.MISSING
     assert HERE.beside_if("x", None, "", "how").verdict is Verdict.MISSING
+    measured = HERE.closest("x", "1", None, "", "how", kind=Kind.MEASURED)
+    assert measured.verdict is Verdict.MISSING
 
 
 def test_a_difference_without_a_sentence_cannot_be_made():

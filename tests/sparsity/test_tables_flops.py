@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsity.tables.architecture import architecture
-from sparsity.tables.flops import STRIKES_BACK, Skip, multiplications, readings
+from sparsity.tables.flops import STRIKES_BACK, Skip, accuracy_lost, multiplications, readings
 
 SHARES = st.floats(0, 1)
 
@@ -27,6 +27,10 @@ def test_nearest_reading_of_every_row(name, giga, skip, head, fits):
     best = readings(row)[0]
     assert best.giga == pytest.approx(giga, abs=6e-4)
     assert (best.skip, best.head, best.fits) == (skip, head, fits)
+
+
+def test_accuracy_lost_is_to_the_same_model_before():
+    assert [accuracy_lost(row) for row in STRIKES_BACK] == [0, 1.3, 2.0, 0, 1.6, 2.0, 0, 1.2]
 
 
 def test_dense_is_every_weight_but_embeddings_and_norms():
