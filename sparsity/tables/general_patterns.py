@@ -4,7 +4,7 @@
 import numpy as np
 
 from sparsity.tables import live, matching
-from sparsity.tables.figure import Kind, SeedFigure, Table, Verdict
+from sparsity.tables.figure import Kind, SeedFigure, Table
 from sparsity.tables.measured import how, number, numbers
 
 MATCHES = Table(1, "activation pattern matching rates")
@@ -15,7 +15,15 @@ _SIMILAR = f"{_PATTERNS} --similar"
 
 def figures() -> list[SeedFigure]:
     """Return every figure of the slides' last part."""
-    return [*_matches(), *_by_similarity(), *_unrelated(), *_kappas(), *_whole_table(), *_predict()]
+    return [
+        *_matches(),
+        *_by_similarity(),
+        *_unrelated(),
+        *_kappas(),
+        *_whole_table(),
+        *_predict(),
+        _edge(),
+    ]
 
 
 def _matches() -> list[SeedFigure]:
@@ -24,19 +32,15 @@ def _matches() -> list[SeedFigure]:
     for sample, row in enumerate(matching.SEED_TABLE):
         ours = first[sample] if sample < len(first) else None
         entries.append(
-            SeedFigure(
-                1,
-                MATCHES.name,
+            MATCHES.closest(
                 f"sample {sample + 1}, variants that are 95 to 70 % similar",
                 " ".join(f"{each:g}" for each in row),
-                None,
                 None if ours is None else " ".join(f"{100 * each:.1f}" for each in ours),
                 "%",
-                Kind.MEASURED,
-                Verdict.MISSING if ours is None else Verdict.CLOSEST,
                 "SmolLM2's first token, at half of its activations, on other text"
                 if ours is not None
                 else how("smollm2.similar.first", _SIMILAR),
+                kind=Kind.MEASURED,
             )
         )
     return entries
@@ -50,23 +54,21 @@ def _by_similarity() -> list[SeedFigure]:
     for place, similarity in enumerate(matching.SIMILARITIES):
         mean = float(np.mean([row[place] for row in matching.SEED_TABLE]))
         ours = [
-            100 * float(np.mean([row[place] for row in each])) for each in (last, aligned) if each
+            float(np.mean([row[place] for row in each])) for each in (last, aligned, kappa) if each
         ]
-        chance = float(np.mean([row[place] for row in kappa])) if kappa else 0.0
         entries.append(
-            MATCHES.number(
-                f"{similarity:.0%} similar, mean over samples",
+            MATCHES.closest(
+                f"{100 * similarity:g} % similar, mean of the slide's 12 samples",
                 f"{mean:.2f}",
-                ours[1] if len(ours) == 2 else None,
+                100 * ours[1] if len(ours) == 3 else None,
                 "%",
-                (
-                    f"all tokens aligned, SmolLM2; last token {ours[0]:.1f} %, kappa {chance:.2f}. "
-                    "It falls with similarity, where the slide's does not: there one token of each "
-                    "input seems to be compared, the first"
-                )
-                if len(ours) == 2
+                f"SmolLM2, all tokens aligned; last token {100 * ours[0]:.1f} %, kappa "
+                f"{ours[2]:.2f}. It falls with similarity, where the slide's stays from 90 % on: "
+                "there one token of each input seems to be compared, the first"
+                if len(ours) == 3
                 else how("smollm2.similar.aligned", _SIMILAR),
-                Kind.MEASURED,
+                like=True,
+                kind=Kind.MEASURED,
             )
         )
     return entries
@@ -106,8 +108,8 @@ def _whole_table() -> list[SeedFigure]:
             "most",
             equal,
             equal > 6,
-            "counted in the slide's own table; it says little, for the first token's pattern does "
-            "not hang on later ones",
+            "counted in the slide's own table; it says little if first tokens are compared, as it "
+            "seems, for their patterns do not hang on later ones",
             "samples",
         ),
         MATCHES.statement(
@@ -115,7 +117,7 @@ def _whole_table() -> list[SeedFigure]:
             "53.93 %",
             f"{odd} of 72 cells",
             odd == 0,
-            "the only value that differs in the second decimal from its row's: most likely a slip",
+            "the only value that is .1 off its row's others: most likely a slip",
         ),
         MATCHES.closest(
             "heat maps of Llama-3-8B's patterns for sample 1 and its 70 % variant",
@@ -163,13 +165,12 @@ def _predict() -> list[SeedFigure]:
     ]
 
 
-def _edge() -> list[SeedFigure]:
-    return [
-        PREDICT.closest(
-            "lower latency, power and memory on edge devices",
-            "named, no figure",
-            None,
-            "",
-            "`sparsebd run` simulates the time of a down projection by mask; power is not modelled",
-        ),
-    ]
+def _edge() -> SeedFigure:
+    return PREDICT.closest(
+        "lower latency, power and memory on edge devices",
+        "named, no figure",
+        None,
+        "",
+        "`sparsebd run --ffn all` simulates a token's FFNs by what is known of its masks, and "
+        "when; power is not modelled",
+    )
