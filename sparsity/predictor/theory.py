@@ -45,6 +45,14 @@ def agreement(rho: float) -> float:
     return 0.5 + math.asin(rho) / math.pi
 
 
+def dot_product_kurtosis(width: int) -> float:
+    """Return the excess kurtosis of the dot product of two vectors of independent normals.
+
+    One product has 6; of a sum of `width` of them 6 / width is left. Laplace's has 3, a Gaussian 0.
+    """
+    return 6 / width
+
+
 def quality(sparsity: float, rho: float, sigmas: float = 0.0) -> tuple[float, float]:
     """Return precision and recall of zeros where a common mean makes `sparsity` of them zero.
 

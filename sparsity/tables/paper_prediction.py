@@ -25,16 +25,15 @@ def _precision() -> list[SeedFigure]:
     qualities = [live.predicted(n, 1.0) for n in range(live.LAYERS)]
     return [
         *(each for n, found in enumerate(qualities) for each in _of_layer(n, found)),
-        PREDICTION.statement(
+        PREDICTION.closest(
             "precision is lower in early layers: layer 0 less layer 1 of USE-lite",
             "lower",
             100 * (qualities[0].precision - qualities[1].precision),
-            qualities[0].precision < qualities[1].precision,
-            "two layers whose inputs are both near Gaussian, "
-            f"norm ratio {live.input_norm_ratio(0):.3f} and {live.input_norm_ratio(1):.3f} against "
-            f"{theory.GAUSSIAN_NORM_RATIO:.3f}; the paper's early layers, it says, are not",
             "%p",
-            Kind.MEASURED,
+            "two layers only, whose inputs are both near Gaussian, "
+            f"norm ratio {live.input_norm_ratio(0):.3f} and {live.input_norm_ratio(1):.3f} against "
+            f"{theory.GAUSSIAN_NORM_RATIO:.3f}; those of the paper's early layers are not",
+            kind=Kind.MEASURED,
         ),
     ]
 
@@ -43,15 +42,16 @@ def _of_layer(layer: int, found: Quality) -> list[SeedFigure]:
     strict = rescale(1.03, shape(si.PAPER_MODEL).d, shape("USE-lite").d)
     careful = live.predicted(layer, strict)
     return [
-        PREDICTION.number(
+        PREDICTION.closest(
             f"precision at alpha 1, USE-lite layer {layer}",
-            "99",
+            "over 99 %",
             100 * found.precision,
             "%",
-            f"a layer of {found.sparsity:.1%} zeros is not 99 % precise by itself: "
-            f"{careful.precision:.1%} at alpha {strict:.3f}, as strict here as 1.03 at d = 5120",
-            Kind.MEASURED,
-            bound=1,
+            f"the paper's models install from no package; this layer has {found.sparsity:.1%} zeros"
+            f" and {careful.precision:.1%} at alpha {strict:.3f}, as strict here as 1.03 at "
+            "d = 5120",
+            like=True,
+            kind=Kind.MEASURED,
         ),
         PREDICTION.statement(
             f"recall is lower than precision, USE-lite layer {layer}",
@@ -68,14 +68,13 @@ def _of_layer(layer: int, found: Quality) -> list[SeedFigure]:
 
 def _made_up() -> list[SeedFigure]:
     entries = [
-        PREDICTION.number(
+        PREDICTION.beside(
             f"precision where rows are {text}, 92 % zeros, d = 4096",
-            "99",
             100 * found.precision,
             "%",
-            f"recall {found.recall:.1%}, {found.missed:.1%} of the active neurons lost",
+            f"made-up rows: recall {found.recall:.1%}, {found.missed:.1%} of the active neurons "
+            "lost; over 99 % needs rows that differ, or more zeros",
             Kind.MEASURED,
-            bound=1,
         )
         for text, found in (
             ("as different as tau = 8", live.made_up(8.0)),
@@ -89,7 +88,7 @@ def _made_up() -> list[SeedFigure]:
                 f"precision for independent Gaussians with one mean, {100 * zeros:g} % zeros",
                 100 * precision,
                 "%",
-                f"closed form, recall {recall:.1%}; 99 % need that many zeros, or rows that differ",
+                f"closed form, recall {recall:.1%}",
             )
         )
     return entries
@@ -104,13 +103,21 @@ def _assumptions() -> list[SeedFigure]:
             "relatively high",
             agree,
             agree > 99,
-            "closed form 1/2 + asin(2/pi)/pi; what the paper measures beyond it comes from rows "
-            "that are almost always off",
+            "closed form 1/2 + asin(2/pi)/pi, where a guess has 50 %; what the paper measures "
+            "beyond it comes from many zeros, and from rows that are almost always off",
             "%",
         ),
         PREDICTION.number(
+            "the dot product is close to a Laplace distribution: excess kurtosis at d = 5120",
+            "Laplace: 3",
+            theory.dot_product_kurtosis(shape(si.PAPER_MODEL).d),
+            "",
+            "closed form 6 / d: a sum of two products is Laplace's, one of thousands is Gaussian "
+            "(0). Both lie evenly about zero, which is what the argument needs",
+        ),
+        PREDICTION.number(
             "products of the values follow a Laplace distribution: excess kurtosis",
-            "3",
+            "Laplace: 3",
             live.product_kurtosis(),
             "",
             "Laplace's is 3, that of a product of two normals is 6 (four million samples), so its "
@@ -135,10 +142,11 @@ def _signs() -> list[SeedFigure]:
         PREDICTION.statement(
             "applies wherever the sign bit, i.e. the MSB, can be extracted",
             "any scheme with a sign bit",
-            "not Q4_0, Q4_1, Q8_0",
+            "not GGUF's Q4_0, Q4_1",
             False,
-            "in GGUF's blocks a weight is scale x nibble + minimum, or the scale may be negative, "
-            "so no stored bit is its sign; signs must be taken after dequantisation",
+            "a weight is scale x nibble + minimum in Q4_1, and Q4_0's scale is negative in about "
+            "half of the blocks, so no stored bit is its sign: signs are taken after "
+            "dequantisation. INT8, FP16 and Q8_0 as llama.cpp writes it have one",
         ),
         PREDICTION.statement(
             "the sign is the MSB",
@@ -188,7 +196,13 @@ def _rescaled() -> list[SeedFigure]:
     signs_alone = theory.correlation(theory.GAUSSIAN_NORM_RATIO)
     early = per_layer(shape(si.PAPER_MODEL).layers, 1.03).count(1.03)
     entries.append(
-        ALPHA.number("layers whose alpha is above 1, the first", "20", early, "layers", "as here")
+        ALPHA.number(
+            "layers whose alpha is above 1, the first",
+            "20",
+            early,
+            "layers",
+            "taken over as the default of `sparsity.predictor.alpha.per_layer`",
+        )
     )
     entries.append(
         ALPHA.beside(

@@ -10,7 +10,13 @@ from sparsity.predictor.made_up import make_layer
 from sparsity.predictor.predict import scores
 from sparsity.predictor.quality import judge
 from sparsity.predictor.signs import pack_signs
-from sparsity.predictor.theory import agreement, correlation, norm_ratio, quality
+from sparsity.predictor.theory import (
+    agreement,
+    correlation,
+    dot_product_kurtosis,
+    norm_ratio,
+    quality,
+)
 
 SIGN_SIGN = 2 / math.pi
 
@@ -18,6 +24,14 @@ SIGN_SIGN = 2 / math.pi
 def measured(bits=1, **made):
     layer = make_layer(**made)
     return judge(scores(pack_signs(layer.first), layer.x, bits) < 0, layer.activations())
+
+
+def test_a_dot_product_of_two_is_laplace_and_of_many_gaussian():
+    x, w = np.random.default_rng(0).standard_normal((2, 400_000, 8), np.float32)
+    for width in (1, 2, 8):
+        y = np.sum(x[:, :width] * w[:, :width], axis=1, dtype=np.float64)
+        found = np.mean(y**4) / np.mean(y**2) ** 2 - 3
+        assert found == pytest.approx(dot_product_kurtosis(width), rel=0.15)
 
 
 def test_unrelated_gaussians_agree_72_percent_of_the_time():
