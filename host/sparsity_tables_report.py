@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import pydantic
@@ -61,7 +62,8 @@ def show(made: Report, console: Console) -> None:
     for (seed, name), part in groupby(made.figures, key=lambda each: (each.seed, each.table)):
         console.print(f"\nSeed {seed}, {escape(name)}", style="bold", highlight=False)
         console.print(_table(list(part)), highlight=False)
-    console.print("", *(f"Seed {number}: {title}" for number, title in SEEDS.items()), sep="\n")
+    shown = sorted({each.seed for each in made.figures})
+    console.print("", *(f"Seed {number}: {SEEDS[number]}" for number in shown), sep="\n")
     console.print(summary(made), style="bold", highlight=False)
 
 
@@ -113,13 +115,14 @@ def draw(found: Sequence[SeedFigure]) -> Figure:
         ratio = min(max(each.ratio or 1.0, 1 / _MOST_OF_AXIS), _MOST_OF_AXIS)
         axes.plot(ratio, place, "o", color=_PLOT_COLOURS[each.verdict], markersize=4)
     axes.axvline(1, color="grey", linewidth=0.8)
-    labels = [f"{each.seed}: {each.table}, {each.what}"[:90] for each in points]
+    labels = [shorten(f"{each.seed}: {each.table}, {each.what}", 90) for each in points]
     axes.set_yticks(range(len(points)), labels, fontsize=5)
-    axes.set(xscale="log", xlabel="ours / the seed's", ylim=(len(points), -1))
+    xlabel = f"ours / the seed's; what is further off stands at {_MOST_OF_AXIS:g} times"
+    axes.set(xscale="log", xlabel=xlabel, ylim=(len(points), -1))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     for verdict, colour in _PLOT_COLOURS.items():
         axes.plot([], [], "o", color=colour, label=str(verdict))
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")
     return figure

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -10,7 +11,7 @@ from host import sparsity_tables_npu as npus
 from host import sparsity_tables_report as reports
 from host.errors import UsageError
 from host.sparsity_tables import tables
-from sparsity.tables.catalogue import figures
+from sparsity.tables.catalogue import SEEDS, figures
 from sparsity.tables.figure import Verdict
 
 app = typer.Typer()
@@ -39,7 +40,9 @@ def test_text_figures_and_plot(tmp_path):
 def test_no_simulation_if_not_asked_for(monkeypatch):
     monkeypatch.setattr(npus, "figures", lambda _device: pytest.fail("simulated"))
     assert "Seed 0, ReLU Strikes Back" in invoke("--seed", 0, "--npu", "none")
-    assert "Seed 1, model description" in invoke("--seed", 1)
+    text = invoke("--seed", 1)
+    assert "Seed 1, model description" in text
+    assert "Seed 1: Activation Sparsity" in text and "Seed 2: SparseInfer" not in text
 
 
 def test_refuses_a_plot_of_no_kind(tmp_path):
@@ -67,6 +70,19 @@ def test_the_simulated_phases_on_a_small_matrix(monkeypatch):
     assert packed.ours > 4
     assert {each.seed for each in found.values()} == {0}
     assert all(each.sentence for each in found.values())
+
+
+@pytest.mark.parametrize("number", SEEDS)
+def test_a_plots_legend_covers_no_point(number):
+    figure = reports.draw(figures(number))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    points = [np.asarray(line.get_xydata()) for line in axes.lines]
+    for point in axes.transData.transform([each[0] for each in points if len(each) == 1]):
+        assert not box.contains(*point)
 
 
 @pytest.mark.parametrize(
