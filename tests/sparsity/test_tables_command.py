@@ -68,8 +68,27 @@ def test_the_simulated_phases_on_a_small_matrix(monkeypatch):
     packed = next(each for what, each in found.items() if what.startswith("pack BDs"))
     assert isinstance(packed.ours, float)
     assert packed.ours > 4
+    resonance = next(each for what, each in found.items() if what.startswith("the same of Phase 1"))
+    assert "1 of 4 columns" in resonance.sentence
     assert {each.seed for each in found.values()} == {0}
     assert all(each.sentence for each in found.values())
+
+
+def test_where_phase_2_is_not_closer_to_phase_0_is_said():
+    phase_0 = [64.0 / step for step in seed.STEPS]
+    walked = [each + 20 for each in phase_0]
+    phase_2 = [
+        each + (15 if step == 2 else 1) for each, step in zip(phase_0, seed.STEPS, strict=True)
+    ]
+    modes = {npus.NATIVE: phase_0, npus.WALKED: walked, npus.PHASE_2: phase_2}
+    us = {
+        (mode, step, "central"): time
+        for mode, times in modes.items()
+        for step, time in zip(seed.STEPS, times, strict=True)
+    }
+    closer = npus._phase_2(seed.Comparison("npu2", "made up", 64, 8192, us), "Strix")[0]
+    assert (closer.verdict, closer.ours) == (Verdict.DIFFERS, 5)
+    assert "Not at 50%" in closer.sentence
 
 
 @pytest.mark.parametrize("number", SEEDS)
