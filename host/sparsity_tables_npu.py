@@ -56,6 +56,7 @@ def figures(device: str, advance: Callable[[], None] = lambda: None) -> list[See
         *_phase_1(found, name),
         *_diminishing(found, name),
         *_phase_2(found, name),
+        _batch(device, name),
         *_patterns(device, name),
         _resonance(found, device, name),
         _packed(name),
@@ -206,6 +207,16 @@ def _phase_2(found: seed.Comparison, name: str) -> list[SeedFigure]:
             Kind.MEASURED,
         ),
     ]
+
+
+def _batch(device: str, name: str) -> SeedFigure:
+    return _P2.number(
+        f"BDs of a batch, the most of a column, {name}",
+        "16",
+        device_named(device).shim_bds,
+        "BDs",
+        "of its shim, shared by both directions: what is written back to DDR takes some",
+    )
 
 
 def _patterns(device: str, name: str) -> list[SeedFigure]:

@@ -70,6 +70,8 @@ def test_the_simulated_phases_on_a_small_matrix(monkeypatch):
     assert packed.ours > 4
     resonance = next(each for what, each in found.items() if what.startswith("the same of Phase 1"))
     assert "1 of 4 columns" in resonance.sentence
+    batch = found["BDs of a batch, the most of a column, Phoenix"]
+    assert (batch.ours, batch.verdict) == (16, Verdict.SAME)
     assert {each.seed for each in found.values()} == {0}
     assert all(each.sentence for each in found.values())
 
