@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """GGUF's block formats Q4_0, Q4_1 and Q8_0 to float32: before `signs`, where weights are quantised.
 
-A block is 32 weights with one scale. In Q4_1 a weight is `scale * nibble + minimum`, and in the
-others the scale may be negative, so that no bit of the stored weight is its sign: signs are taken
-of the values. Layouts are those of ggml (`ggml-common.h`, `ggml-quants.c`, MIT).
+A block is 32 weights with one scale. In Q4_1 a weight is `scale * nibble + minimum`, Q4_0's scale
+is often negative and Q8_0's may be, so that no bit of the stored weight need be its sign: signs are
+taken of the values. Layouts are those of ggml (`ggml-common.h`, `ggml-quants.c`, MIT).
 """
 
 from collections.abc import Callable
