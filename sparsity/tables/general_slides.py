@@ -215,8 +215,9 @@ def _cutoff(key: str, name: str, said: str, said_of_ranges: str) -> list[SeedFig
             said,
             100 * energy,
             energy < 0.05,
-            f"share of the sum of squares, a relative error of {energy**0.5:.2f} in the down "
-            "projection's input, of TEAL's published histograms",
+            f"at most, as a share of the sum of squares: a relative error of {energy**0.5:.2f} in "
+            "the down projection's input, of TEAL's published histograms, whose outer bins count "
+            "as their inner edges",
             "%",
             Kind.MEASURED,
         ),
