@@ -8,12 +8,12 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 
 from aie2 import disasm as disassembly
 from aie2 import txn
@@ -29,6 +29,7 @@ from host import seed as seeds
 from host.calibrate.command import calibrate_command
 from host.check_command import check
 from host.compile_command import compile_command
+from host.consoles import for_messages
 from host.doctor.command import doctor
 from host.errors import UsageError
 from host.explain_command import explain
@@ -51,13 +52,18 @@ USER_ERRORS = (
 BAD_INPUT, INTERRUPTED = 2, 130
 """Exit statuses, besides 0 and 1 for data that came out wrong."""
 
+_STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_SIGNALLED = 128
+"""What a shell adds to a signal's number."""
+_STOPPED = {_SIGNALLED + number for number in _STOPS}
+
 app = typer.Typer(
     help="Skip the weight rows that a sparse activation vector does not need, on AMD's AIE2 NPUs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-err = Console(stderr=True)
+err = for_messages()
 
 
 @app.callback()
@@ -154,24 +160,40 @@ def _print(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: does what `arguments` say and returns the exit status.
 
-    Every error that a user can cause becomes one sentence on stderr, Ctrl-C one line. SIGTERM ends
-    as Ctrl-C does: nothing stays half-written.
+    Every error that a user can cause becomes one sentence on stderr, Ctrl-C one line.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file may have any name
     try:
-        app(arguments, prog_name="sparsebd")
+        with _unwound_when_stopped():
+            app(arguments, prog_name="sparsebd")
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else 0
-        if status == INTERRUPTED:
+        if status == INTERRUPTED or status in _STOPPED:
             err.print("interrupted")
         return status
     except USER_ERRORS as error:
         err.print(f"error: {_sentence(error)}", markup=False, highlight=False, soft_wrap=True)
         return BAD_INPUT
     return 0
+
+
+@contextmanager
+def _unwound_when_stopped() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end a command as Ctrl-C does, so that no draft of a file stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's alone
+        return
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(_SIGNALLED + number)
+
+    before = {number: signal.signal(number, leave) for number in _STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _sentence(error: BaseException) -> str:

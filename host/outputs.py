@@ -28,18 +28,22 @@ def keep_inputs(outputs: Iterable[Path | None], *inputs: Path | str | None) -> N
 
     Args:
         outputs: what is written; None is nothing.
-        inputs: files, or models as `KIND:FILE`; None is nothing.
+        inputs: files, models as `KIND:FILE`, or masks as `FILE:LAYER:TOKEN`; None is nothing.
 
     Raises:
         UsageError: a file is both.
     """
-    names = [str(each) for each in inputs if each is not None]
-    read = {
-        _target(Path(name)) for each in names for name in (each, each.partition(":")[2]) if name
-    }
+    names = [name for each in inputs if each is not None for name in _files_named(str(each))]
+    read = {_target(Path(name)) for name in names}
     for path in outputs:
         if path is not None and path.is_file() and _target(path) in read:
             raise UsageError(f"{path} is read, and would be written over: name another file")
+
+
+def _files_named(spec: str) -> Iterator[str]:
+    """What of a name may be a file: all, what is after a kind, what is before layer and token."""
+    yield from filter(None, (spec, spec.partition(":")[2]))
+    yield from filter(None, (spec.rsplit(":", cut)[0] for cut in (1, 2)))
 
 
 def _check(path: Path, others: tuple[Path, ...]) -> None:

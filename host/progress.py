@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def progress(title: str, steps: int, console: Console) -> Iterator[Callable[[], None]]:
     """Show a bar that leaves no trace; yields what to call after each step."""
     counts = MofNCompleteColumn(), TimeElapsedColumn()
-    columns = TextColumn("{task.description}"), BarColumn(20), *counts
+    columns = TextColumn("{task.description}", markup=False), BarColumn(20), *counts
     shown = console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         task = bar.add_task(title, total=steps)

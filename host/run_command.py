@@ -14,9 +14,10 @@ from rich.console import Console
 
 from host import run as runner
 from host.cases import AUTO
+from host.consoles import for_messages, for_results, working
 from host.device import Device, open_device
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
 from host.progress import progress
 from host.report import draw, show
@@ -26,7 +27,7 @@ from host.token import show as token_show
 OUT = Path("out")
 """Folder of results that nobody named a place for; made where it is missing."""
 
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), for_messages()
 
 
 def run(
@@ -156,6 +157,7 @@ def _run(options: runner.Options, opened: Device, json_file: Path, plot_file: Pa
     if OUT in (json_file.parent, plot_file.parent):
         OUT.mkdir(exist_ok=True)
     check_writable(json_file, plot_file)
+    keep_inputs((json_file, plot_file), options.mask)
     check_plot(plot_file)
     what = "simulating (the first run ever also compiles)" if opened.backend == "sim" else "running"
     with progress(what, job.steps, err) as advance:
@@ -173,12 +175,12 @@ def _run_ffn(options: token_command.Options, json_file: Path, plot_file: Path) -
     if OUT in (json_file.parent, plot_file.parent):
         OUT.mkdir(exist_ok=True)
     check_writable(json_file, plot_file)
+    keep_inputs((json_file, plot_file), options.model)
     check_plot(plot_file)
-    with err.status(f"reading {options.model}"):
+    with working(f"reading {options.model}"):
         model = token_command.model_masks(options)
     with progress("simulating", token_command.steps(model, options), err) as advance:
         found = token_command.run_ffn(options, model, advance)
     write_whole(token_command.files(found, json_file, plot_file))
-    width = None if out.is_terminal else token_show.PIPE_COLUMNS
-    token_show.show(found, Console(width=width))
+    token_show.show(found, for_results(token_show.COLUMNS))
     out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)

@@ -8,16 +8,15 @@ of sparsities. `host.sparsity_capture_report` has the tables and the plot.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from host import sparsity_capture_report as reports
+from host.consoles import for_messages, for_results
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
@@ -29,13 +28,11 @@ from sparsity.models.interface import Tokens
 from sparsity.recording import foreign, published
 from sparsity.recording.models import check_layers, cut, magnitudes, record, thresholds
 from sparsity.recording.reading import read
-from sparsity.recording.record import Recorder
+from sparsity.recording.record import Recorder, check_target
 from sparsity.thresholds.quantiles import MagnitudeHistogram
 
 SHIPPED = "use-lite"
 TOKENS = 4096
-PIPE_COLUMNS = 132
-"""Width of the tables where there is no terminal to ask."""
 MOST_LAYERS = 10_000
 _LAYERS = re.compile(r"(?P<first>\d{1,9})(-(?P<last>\d{1,9}))?", re.ASCII)
 
@@ -82,10 +79,11 @@ def capture(
     """Record what enters a model's down projections: histograms, masks, statistics by layer."""
     check_writable(*(path for path in (out, json_file, plot) if path is not None))
     keep_inputs((out, json_file, plot), model, text_file)
+    if out is not None:
+        check_target(out)
     check_plot(plot)
     wanted = None if layers is None else _numbers(layers)
     tables = None if _is_source(model) else _tables(model, neurons)
-    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
     files: dict[Path, bytes] = {}
     runs = (text_file, tokens, wanted, threshold_sparsity, keep_values)
     if runs != (None, TOKENS, None, None, False) and (
@@ -112,7 +110,7 @@ def capture(
     if json_file is not None:
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)
-    reports.show(found, console)
+    reports.show(found, for_results())
     if files:
         typer.echo(f"wrote {' and '.join(map(str, files))}")
 
@@ -199,7 +197,7 @@ def _run(
     windows = [_windows(opened, part, tokens) for part in parts]
     limits: dict[int, float] = {}
     steps = sum(map(len, windows))
-    with progress(f"running {opened.model.name}", steps, Console(stderr=True)) as done:
+    with progress(f"running {opened.model.name}", steps, for_messages()) as done:
         if sparsity is not None:
             limits = thresholds(magnitudes(opened.model, windows[0], layers, done), sparsity)
         text = opened.default_text if text_file is None else text_file.name

@@ -13,9 +13,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from host import sparsity_patterns_report as reports
+from host.consoles import for_results, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
@@ -91,7 +91,7 @@ def patterns(
     if recorded:
         found = _recorded(masks)
     else:
-        with Console(stderr=True).status(f"running {model}"):
+        with working(f"running {model}"):
             opened = catalogue.open_model(model)
             found = _run(
                 opened,
@@ -107,9 +107,11 @@ def patterns(
     if plot_file is not None:
         files[plot_file] = rendered(reports.draw(found.layers), plot_file)
     write_whole(files)
-    reports.show(found, Console())
+    reports.show(found, for_results())
     if found.similar is not None:
-        reports.show_similar(found.similar, Console())
+        reports.show_similar(found.similar, for_results())
+    if files:
+        typer.echo(f"wrote {' and '.join(map(str, files))}")
 
 
 def _recorded(file: Path | None) -> reports.Report:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from host.consoles import for_results, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 SMOLLM2 = "smollm2"
 FIT_TOKENS, JUDGE_TOKENS = 1536, 3072
-_WIDTH = 120
-"""Of the tables where there is no terminal to ask."""
 
 
 def peers(
@@ -69,13 +67,13 @@ def peers(
     parts = opened.windows(fit, judge, text)
     file = fetch(smollm2.FILE) if model == SMOLLM2 else Path(model)
     whole = not restated and installed() is not None
-    with Console(stderr=True).status(f"calibrating at {len(levels)} levels (minutes)"):
+    with working(f"calibrating at {len(levels)} levels (minutes)"):
         found = compare(own, parts, levels, file if whole else None)
     files = {} if plot is None else {plot: rendered(draw(found), plot)}
     if json_file is not None:
         files[json_file] = (json.dumps(dataclasses.asdict(found), indent=1) + "\n").encode()
     write_whole(files)
-    show(found, Console(width=None if sys.stdout.isatty() else _WIDTH))
+    show(found, for_results())
     if files:
         typer.echo(f"wrote {' and '.join(map(str, files))}")
 
@@ -101,7 +99,7 @@ def show(found: Comparison, console: Console) -> None:
             f"{abs(found.check.perplexity_here / found.check.perplexity_there - 1):.1e} of it"
         )
     else:
-        console.print(f"NNCF's rule restated, not NNCF itself: for that, {EXTRA}", markup=False)
+        console.print(f"NNCF's rule restated, not NNCF itself: for that, {EXTRA}")
     names = (
         "method",
         "asked",

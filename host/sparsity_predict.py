@@ -8,17 +8,16 @@ has the figures' form, text and plot.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from host import sparsity_predict_report as reports
+from host.consoles import for_results, working
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
 from sparsity.models import catalogue
 from sparsity.predictor.compare import CURVE, MISSED, compare
@@ -32,8 +31,6 @@ MADE = {"d": 4096, "k": 2048, "sparsity": 0.92, "tau": 8.0, "seed": 0}
 """A synthetic layer unless it is said, as `make_layer` takes it."""
 RUN_TOKENS = 512
 """Tokens that a model is run over unless it is said."""
-PIPE_COLUMNS = 132
-"""Width of the tables where there is no terminal to ask."""
 
 
 def predict(
@@ -85,6 +82,7 @@ def predict(
 ) -> None:
     """Predict zero rows from sign bits before a weight is read: precision, misses, error, bytes."""
     check_writable(*(path for path in (json_file, plot) if path is not None))
+    keep_inputs((json_file, plot), model, package)
     check_plot(plot)
     if package is not None and tokens is None:
         raise UsageError("--package needs --tokens: give both")
@@ -100,7 +98,7 @@ def predict(
         )
     found = reports.Report(model=model, layers=[])
     curves = {}
-    with Console(stderr=True).status("predicting (the first run ever also compiles)"):
+    with working("predicting (the first run ever also compiles)"):
         for each in _layers(model, layer, package, tokens, MADE | made):
             found.layers.append(
                 reports.judge_layer(each, alpha or [1.0, 1.03], bits, missed or MISSED, rank or ())
@@ -111,7 +109,7 @@ def predict(
     if json_file is not None:
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)
-    reports.show(found, Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS))
+    reports.show(found, for_results())
     if files:
         typer.echo(f"wrote {' and '.join(map(str, files))}")
 

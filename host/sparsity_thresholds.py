@@ -7,7 +7,6 @@ here is what a user types, the table, the JSON and the plot.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from host.consoles import for_results, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
@@ -31,8 +31,6 @@ SPARSITIES = (0.5,)
 CURVE = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 HEADLINE = 0.01
 """Rise at which the sparsity is told: SparsingLaw's PPL-1% (arXiv 2411.02335)."""
-PIPE_COLUMNS = 132
-"""Width of the tables where there is no terminal to ask."""
 _MARKS = "osv^D*Xp.P"
 
 
@@ -66,21 +64,18 @@ def thresholds(
     if curve and sparsity:
         raise UsageError("--curve and --sparsity both say which sparsities: give one of them")
     wanted = tuple(sparsity or (CURVE if curve else SPARSITIES))
-    for share in wanted:
-        rules(
-            rule or list(RULES), share
-        )  # what is wrong with them is said before a model is opened
-    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    with Console(stderr=True).status(f"opening {model}") as status:
+    for share in wanted:  # what is wrong with them is said before a model is opened
+        rules(rule or list(RULES), share)
+    with working(f"opening {model}") as say:
         opened = catalogue.open_model(model)
         windows = opened.windows(fit, judge, text)
         made = rules(rule or _fitting(opened.model.gated), wanted[0])
-        found = trade_off(opened.model, windows.fit, windows.judge, made, wanted, status.update)
+        found = trade_off(opened.model, windows.fit, windows.judge, made, wanted, say)
     files = {} if plot is None else {plot: rendered(draw(found), plot)}
     if json_file is not None:
         files[json_file] = TypeAdapter(TradeOff).dump_json(found, indent=1) + b"\n"
     write_whole(files)
-    show(found, opened.model.gated, console)
+    show(found, opened.model.gated, for_results())
     if files:
         typer.echo(f"wrote {' and '.join(map(str, files))}")
 

@@ -15,8 +15,8 @@ from host.token.sources import FEW_BITS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PIPE_COLUMNS = 150
-"""Width of the tables where there is no terminal to ask."""
+COLUMNS = 150
+"""Width of the tables, with what each source costs."""
 
 
 def show(found: TokenTime, console: Console) -> None:

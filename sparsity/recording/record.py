@@ -31,6 +31,17 @@ _COMPRESSION = 1
 """zlib's fastest: masks shrink by about what their sparsity allows, at any level."""
 
 
+def check_target(path: str | PathLike[str]) -> None:
+    """Refuse a path that a finished recording must not replace: a folder, a device, a pipe.
+
+    Raises:
+        CaptureError: it is there and no file.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        raise CaptureError(f"cannot record to {target}: it is no file, name one")
+
+
 class _Summary(NamedTuple):
     """What is known of a layer that was not recorded here."""
 
@@ -80,8 +91,10 @@ class Recorder:
             source: where they come from, in words, for the metadata.
 
         Raises:
-            CaptureError: a threshold that is no finite number from 0 on.
+            CaptureError: a threshold that is no finite number from 0 on, or what `check_target`
+                refuses.
         """
+        check_target(path)
         for layer, threshold in (thresholds or {}).items():
             if not 0 <= threshold < float("inf"):
                 raise CaptureError(

@@ -4,8 +4,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +278,37 @@ def test_an_interrupted_run_says_so_in_a_line_and_writes_nothing(folder, monkeyp
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_stop_leaves_nothing_half_written(folder, monkeypatch, stop):
+    def told(job, advance):
+        Path("draft").touch()
+        try:
+            os.kill(os.getpid(), stop)
+            time.sleep(60)
+        finally:
+            Path("draft").unlink()
+
+    monkeypatch.setattr("host.run.run", told)
+    before = signal.getsignal(stop)
+    assert sparsebd(*SMALL, "--json", "a", "--plot", "b.png") == (128 + stop, "", "interrupted\n")
+    assert list(folder.iterdir()) == []
+    assert signal.getsignal(stop) is before
+
+
+def test_the_mask_is_not_written_over(folder):
+    np.save("mask.npy", np.ones(24, np.bool_))
+    before = Path("mask.npy").read_bytes()
+    done = sparsebd(*SMALL, "--mask", "mask.npy", "--json", "mask.npy")
+    assert refused(done) == "mask.npy is read, and would be written over: name another file"
+    assert Path("mask.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["[/d].gguf", ":x:.gguf"])
+def test_names_are_printed_as_they_are(name):
+    assert refused(sparsebd("sparsity", "thresholds", "--model", name)).startswith(name)
+    assert refused(sparsebd("run", "--ffn", "0", "--model", name)).startswith(name)
+
+
 def test_wrong_data_is_written_down_and_has_a_status_of_its_own(monkeypatch):
     monkeypatch.setattr("host.cases.data_ok", lambda *_: False)
     done = sparsebd(*SMALL)
@@ -430,33 +463,3 @@ def test_a_reader_that_goes_away_gets_no_traceback():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
-
-
-def test_a_terminated_command_tidies_up_and_says_so():
-    program = """if True:
-        import sys, time
-        from host import cli
-
-        @cli.app.command()
-        def wait():
-            try:
-                print("ready", flush=True)
-                time.sleep(60)
-            finally:
-                print("tidy", flush=True)
-
-        sys.exit(cli.main(["wait"]))
-        """
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline() == b"ready\n"
-        process.terminate()
-        assert process.stdout.read() == b"tidy\n"
-        assert process.stderr.read() == b"interrupted\n"
-    assert process.returncode == 130

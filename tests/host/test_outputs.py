@@ -27,12 +27,12 @@ def test_both_files_are_written_over_old_ones_and_nothing_else_stays(folder):
 
 
 def test_what_is_read_is_not_written_over(folder):
-    for name in ("text", "model.gguf", "package.tgz"):
+    for name in ("text", "model.gguf", "package.tgz", "masks.npz", "a.npz"):
         Path(name).write_text("read")
     Path("link").symlink_to("text")
-    given = "use-lite:package.tgz", Path("text"), "model.gguf", None
+    given = "use-lite:package.tgz", Path("text"), "model.gguf", "masks.npz:0:3", "a.npz:1", None
     keep_inputs([Path("new"), None], *given)
-    for name in ("text", "link", "package.tgz", folder / "model.gguf"):
+    for name in ("text", "link", "package.tgz", folder / "model.gguf", "masks.npz", "a.npz"):
         with pytest.raises(UsageError, match="is read, and would be written over: name another"):
             keep_inputs([None, Path(name)], *given)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from host.errors import UsageError
 from host.sparsity_capture import capture
 from sparsity.capture import load_use_lite
-from sparsity.errors import SparsityError
+from sparsity.errors import CaptureError, SparsityError
 from sparsity.models.catalogue import Opened
 from sparsity.models.interface import FfnWeights
 from sparsity.recording.reading import read
@@ -134,6 +135,13 @@ def test_the_text_is_not_written_over(tmp_path, option):
     with pytest.raises(UsageError, match="t.svg is read, and would be written over: name another"):
         invoke("echo.gguf", "--text", text, option, text, *others)
     assert text.read_text().startswith("words")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaptureError, match="^cannot record to .*pipe: it is no file, name one$"):
+        invoke("use-lite", "--out", tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_nothing_to_draw(tmp_path):

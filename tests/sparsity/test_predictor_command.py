@@ -91,3 +91,11 @@ def test_options_that_do_not_go_together_are_refused(tmp_path, monkeypatch, argu
     with pytest.raises((UsageError, SparsityError), match=message):
         invoke(*arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_layer_is_not_written_over(tmp_path):
+    layer = tmp_path / "layer.npz"
+    layer.write_bytes(b"read")
+    with pytest.raises(UsageError, match="is read, and would be written over: name another file$"):
+        invoke("--model", layer, "--json", layer)
+    assert layer.read_bytes() == b"read"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import tracemalloc
 import zipfile
 
@@ -179,6 +180,13 @@ def test_a_failed_run_leaves_nothing(tmp_path):
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["r.npz"]
     assert (tmp_path / "r.npz").read_text() == "before"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaptureError, match="pipe: it is no file, name one$"):
+        Recorder(tmp_path / "pipe", "m")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(
