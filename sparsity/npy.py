@@ -38,5 +38,7 @@ def parse_only_array(data: bytes) -> NDArray[Any]:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of an error, for use inside a sentence."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    """Return the first line of an error, for use inside a sentence that names the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(":")

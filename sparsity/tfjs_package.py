@@ -11,6 +11,7 @@ little-endian bytes lie in the shard files, one after the other without gaps.
 import json
 import math
 import tarfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsity.errors import PackageError
+from sparsity.npy import reason
 
 _DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
 
@@ -56,8 +58,8 @@ def read_package(path: str | PathLike[str]) -> TfjsPackage:
     try:
         with tarfile.open(source) as archive:
             return _assemble(source, _archive_reader(archive, source))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise PackageError(f"{source} is not a readable .tgz: {error}") from error
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise PackageError(f"{source} is not a readable .tgz: {reason(error)}") from error
 
 
 def _folder_reader(folder: Path) -> ReadMember:

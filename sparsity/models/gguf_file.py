@@ -35,7 +35,7 @@ class GgufFile:
             reader = self._gguf.GGUFReader(self.path)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise PackageError(
-                f"{self.path} is not a GGUF file that can be read: {error}"
+                f"{self.path} is not a GGUF file that can be read: {reason(error)}"
             ) from None
         self._fields: dict[str, Any] = dict(reader.fields)
         self._tensors: dict[str, Any] = {tensor.name: tensor for tensor in reader.tensors}

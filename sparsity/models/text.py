@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,9 +15,11 @@ import numpy as np
 
 from sparsity.errors import CaptureError
 from sparsity.models.interface import Tokens
+from sparsity.npy import reason
 
 WINDOW = 512
 """Tokens that are run at once; nothing is remembered from one window to the next."""
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 HELP_TOPICS = f"pydoc_data.topics of Python {platform.python_version()}"
 """Name of the default text."""
 
@@ -35,10 +38,10 @@ def texts_of(path: str | PathLike[str] | None) -> list[str]:
     if path is None:
         return help_topics()
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")  # some editors put a byte order mark first
     except (OSError, UnicodeDecodeError) as error:
-        raise CaptureError(f"{path} cannot be read as text: {error}") from None
-    kept = [f"{block}\n\n" for block in text.split("\n\n") if block.strip()]
+        raise CaptureError(f"{path} cannot be read as UTF-8 text: {reason(error)}") from None
+    kept = [f"{block}\n\n" for block in _BLANK_LINES.split(text) if block.strip()]
     if not kept:
         raise CaptureError(f"{path} holds no text")
     return kept

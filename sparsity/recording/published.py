@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsity.errors import CaptureError
+from sparsity.npy import reason
 from sparsity.shapes import shape
 
 
@@ -67,7 +68,7 @@ def read_tables(path: str | PathLike[str], neurons: int | None = None) -> list[S
     try:
         text = source.read_text("utf-8-sig")  # spreadsheets put a byte order mark first
     except (OSError, UnicodeDecodeError) as error:
-        raise CaptureError(f"{source} cannot be read as text: {error}") from None
+        raise CaptureError(f"{source} cannot be read as UTF-8 text: {reason(error)}") from None
     if source.suffix.lower() == ".json":
         return _json(source, text)
     return _csv(source, text, neurons)

@@ -57,8 +57,15 @@ def test_a_file_is_cut_at_blank_lines(tmp_path):
     assert [part.strip() for part in text.texts_of(path)] == ["one\ntwo", "three"]
 
 
+def test_blank_lines_may_hold_spaces_and_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\n \t\r\n  two\r\nthree")
+    assert text.texts_of(path) == ["one\n\n", "  two\nthree\n\n"]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"\xff\xfe", "cannot be read"), (b" \n", "no text")]
+    ("content", "message"),
+    [(b"\xff\xfe", "a.txt cannot be read as UTF-8 text: "), (b" \n", "no text")],
 )
 def test_a_file_without_text_is_named(tmp_path, content, message):
     path = tmp_path / "a.txt"

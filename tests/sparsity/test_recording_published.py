@@ -83,7 +83,7 @@ def test_other_files(tmp_path, name, text, message):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(CaptureError, match="cannot be read as text"):
+    with pytest.raises(CaptureError, match="cannot be read as UTF-8 text"):
         read_tables(tmp_path / "a.csv")
 
 

