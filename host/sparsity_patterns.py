@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from host import sparsity_patterns_report as reports
@@ -24,8 +23,8 @@ from sparsity.capture import load_use_lite
 from sparsity.models import catalogue
 from sparsity.models.catalogue import Opened
 from sparsity.models.text import Windows
-from sparsity.npy import UNREADABLE, parse_only_array, reason
 from sparsity.patterns import Masks
+from sparsity.recorded import read_recorded
 from sparsity.recording import naming
 from sparsity.recording.reading import is_recording, read
 
@@ -135,16 +134,7 @@ def _read(file: Path) -> dict[int, Masks]:
     if is_recording(file):
         recording = read(file)
         return {layer: recording.texts(layer) for layer in recording.layers}
-    data = file.read_bytes()
-    try:
-        array = parse_only_array(data)
-    except UNREADABLE as error:
-        raise UsageError(f"{file} is no recording and no numpy array: {reason(error)}") from None
-    if array.ndim != 2 or not array.size:
-        raise UsageError(f"{file} has shape {array.shape}: save tokens x neurons")
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise UsageError(f"{file} has {array.dtype} that are no masks and no finite activations")
-    return {0: np.asarray(array != 0)}
+    return {0: read_recorded(file).masks}
 
 
 def _run(

@@ -63,7 +63,7 @@ def from_capture(capture: Capture, layer: int) -> Recorded:
     return Recorded(activations != 0, activations)
 
 
-def read_recorded(path: str | PathLike[str], neurons: int) -> Recorded:
+def read_recorded(path: str | PathLike[str], neurons: int | None = None) -> Recorded:
     """Read the masks or activations of many tokens.
 
     Args:
@@ -72,11 +72,11 @@ def read_recorded(path: str | PathLike[str], neurons: int) -> Recorded:
             fired; or uint8 [tokens, neurons / 8 rounded up], bitmaps as `bdgen.bitmap` has them
             (bit i % 8 of byte i // 8 is neuron i). Or `FILE.npz:LAYER` of a recording: see
             `sparsity.recording.naming`.
-        neurons: how many the layer has.
+        neurons: how many the layer has; None for a column each, which no bitmap is.
 
     Raises:
-        MaskError: unreadable file, no token, another number of neurons, NaN, or values other than
-            0 and 1.
+        MaskError: unreadable file, no token, no neuron, another number of neurons, NaN, or values
+            other than 0 and 1.
     """
     from sparsity.recording import naming  # which imports this module
 
@@ -93,7 +93,9 @@ def read_recorded(path: str | PathLike[str], neurons: int) -> Recorded:
         raise MaskError(f"{source} has shape {array.shape}: save one layer, [tokens, neurons]")
     if not len(array):
         raise MaskError(f"{source} has no token: record at least 2")
-    return _recorded(array, neurons, source)
+    if not array.shape[1]:
+        raise MaskError(f"{source} has no neuron: save one layer, [tokens, neurons]")
+    return _recorded(array, array.shape[1] if neurons is None else neurons, source)
 
 
 def _recorded(array: NDArray[Any], neurons: int, source: Path) -> Recorded:

@@ -63,7 +63,7 @@ def thresholds(
         sparsity: share of magnitudes below the threshold, more where more are zero; None for what
             is not exactly zero.
     """
-    least = np.full(model.layers, np.finfo(np.float32).tiny, np.float32)
+    least = np.full(model.layers, np.finfo(np.float32).smallest_subnormal, np.float32)
     if sparsity is None:
         return least
     seen = [MagnitudeHistogram() for _ in range(model.layers)]

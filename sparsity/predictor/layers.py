@@ -18,6 +18,7 @@ from sparsity.bf16 import from_bf16
 from sparsity.errors import CaptureError
 from sparsity.models.interface import FfnModel, Tokens
 from sparsity.npy import UNREADABLE, reason
+from sparsity.recording.reading import is_recording
 
 Matrix = NDArray[np.float32]
 
@@ -76,9 +77,13 @@ def read_layer(path: str | PathLike[str], layer: int = 0) -> FfnLayer:
         layer: which, in a file of several.
 
     Raises:
-        CaptureError: unreadable, no such layer, or what `from_arrays` refuses.
+        CaptureError: unreadable, a recording, no such layer, or what `from_arrays` refuses.
     """
     source = Path(path)
+    if is_recording(source):
+        raise CaptureError(
+            f"{source} is a recording, which has no weights and no inputs: name the model itself"
+        )
     try:
         with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as file:
             names = file.files

@@ -128,10 +128,12 @@ def test_the_first_token_of_a_text_is_no_neighbour_of_the_text_before(tmp_path):
 @pytest.mark.parametrize(
     ("array", "why"),
     [
-        (b"import numpy", "is no recording and no numpy array: the magic string is not correct"),
-        (np.array([[{}, 1]], object), "is no recording and no numpy array: Object arrays"),
-        (np.array([["a", ""]]), "that are no masks and no finite activations"),
-        (np.array([[np.nan, 0]]), "float64 that are no masks and no finite activations"),
+        (b"import numpy", "cannot be read as a numpy array: the magic string is not correct"),
+        (np.array([[{}, 1]], object), "cannot be read as a numpy array: Object arrays"),
+        (np.array([["a", ""]]), "holds <U1: save bools or numbers"),
+        (np.array([[np.nan, 0]]), "has nan for neuron 0 at token 0: find out where"),
+        (np.array([[0, 3]], np.uint8), "has 3 for neuron 1 at token 0: an integer mask is 0 and 1"),
+        (np.ones((4, 0)), "has no neuron: save one layer, [tokens, neurons]"),
     ],
 )
 def test_what_is_no_array_of_masks_is_refused(tmp_path, array, why):
@@ -146,4 +148,4 @@ def test_what_is_no_array_of_masks_is_refused(tmp_path, array, why):
 def test_an_array_of_another_shape_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones(8))
     outcome = sparsebd("sparsity", "patterns", "--masks", tmp_path / "a.npy")
-    assert "save tokens x neurons" in refused(outcome)
+    assert "save one layer, [tokens, neurons]" in refused(outcome)

@@ -14,6 +14,7 @@ from sparsity.predictor.predict import scores
 from sparsity.predictor.quality import judge
 from sparsity.predictor.signs import pack_signs
 from sparsity.predictor.use_lite_up import ffn_inputs, package_layers, shipped_layer
+from sparsity.recording.record import Recorder
 from sparsity.tfjs_package import read_package
 from sparsity.use_lite import load_model
 from tests.sparsity.made_up_package import made_up_files, write_folder
@@ -132,6 +133,13 @@ def test_what_is_no_npz_is_refused(tmp_path):
     (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(CaptureError, match=r"no\.npz cannot be read as an \.npz: "):
         read_layer(tmp_path / "no.npz")
+
+
+def test_a_recording_is_no_layer(tmp_path):
+    with Recorder(tmp_path / "r.npz", "m") as recorder:
+        recorder.add(0, np.ones((2, 3)))
+    with pytest.raises(CaptureError, match=r"r\.npz is a recording, which has no weights"):
+        read_layer(tmp_path / "r.npz")
 
 
 class TwoLayers:

@@ -78,6 +78,18 @@ def test_thresholds_zero_the_share_asked_for_and_none_means_what_is_zero():
     assert np.array_equal(own, np.array(heard))
 
 
+def test_the_smallest_number_there_is_counts_as_wanted():
+    least = np.full((3, 4), np.finfo(np.float32).smallest_subnormal)
+
+    class Tiny(Causal):
+        def run(self, tokens, hook=None):
+            assert hook is not None
+            hook(0, least, None, least, least)
+            return least
+
+    assert masks(Tiny(), texts()[0], thresholds(Tiny(), texts(), None)).all()
+
+
 def test_a_share_below_what_is_zero_anyway_wants_no_zero():
     model, some = Causal(), texts()
     own = thresholds(model, some, None)
