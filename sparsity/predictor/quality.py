@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsity.errors import MaskError
+from sparsity.thresholds.quantiles import share_of
 
 Masks = NDArray[np.bool_]
 
@@ -98,7 +99,7 @@ def threshold(scores: NDArray[np.floating[Any]], active: Masks, missed: float) -
     found = np.sort(scores[active])
     if not found.size:
         raise MaskError("no neuron is active on these tokens: calibrate on more text")
-    allowed = int(missed * found.size)
+    allowed = share_of(missed, found.size)
     return float(found[allowed]) if allowed < found.size else float("inf")
 
 

@@ -48,6 +48,11 @@ def test_a_threshold_misses_at_most_what_it_may_and_one_more_would_be_too_many(m
     assert lost <= missed * active.sum() < lost + 1 or missed == 1
 
 
+def test_a_share_is_not_rounded_down_by_its_binary_form():
+    scores = np.arange(100.0)[None]
+    assert threshold(scores, np.ones((1, 100), bool), 0.29) == 29  # 0.29 * 100 is 28.999...
+
+
 def test_equal_scores_are_kept_together():
     scores, active = np.array([[1.0, 1, 1, 2]]), np.ones((1, 4), bool)
     assert threshold(scores, active, 0.5) == 1
