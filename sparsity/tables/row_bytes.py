@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from sparsity.predictor.blocks import BLOCK, FORMATS
+from sparsity.predictor.blocks import FORMATS
 from sparsity.predictor.traffic import HALF_BYTES, sign_predictor
 from sparsity.shapes import MODELS, ModelShape
 
@@ -36,8 +36,8 @@ def row_bytes(model: ModelShape) -> RowBytes:
     """Work out one model's row of the table."""
     formats = {dtype: model.row_bytes(dtype) for dtype in ("bf16", "int8", "int4")}
     for name, form in FORMATS.items():
-        if model.d % BLOCK == 0:
-            formats[name] = model.d // BLOCK * form.block_bytes
+        if model.d % form.weights == 0:
+            formats[name] = model.d // form.weights * form.block_bytes
     return RowBytes(
         model=model.name,
         rows=model.k,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sparsity.bf16 import to_bf16
 from sparsity.errors import ShapeError
-from sparsity.predictor.blocks import dequantise
+from sparsity.predictor.blocks import FORMATS, dequantise
 from sparsity.predictor.signs import negative, pack_signs, words_for
 
 
@@ -80,6 +80,21 @@ def test_signs_of_a_block_are_those_of_its_values(name, scale):
     assert dequantise(raw, name).tolist() == [values, values]
     assert negative(raw, name).tolist() == [[value < 0 for value in values]] * 2
     assert pack_signs(raw, name).width == 32
+
+
+@pytest.mark.parametrize(("name", "halves"), [("q4_k", [0, 2]), ("q6_k", [208])])
+def test_super_blocks_are_what_gguf_makes_of_them(name, halves):
+    gguf = pytest.importorskip("gguf", reason="gguf is not installed")
+    random = np.random.default_rng(3)
+    raw = random.integers(0, 256, (50, 3, FORMATS[name].block_bytes), np.uint8)
+    for at in halves:
+        scales = random.standard_normal((50, 3)).astype("<f2")
+        raw[:, :, at : at + 2] = scales[:, :, None].view(np.uint8)
+    rows = raw.reshape(50, -1)
+    theirs = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[name.upper()])
+    assert dequantise(rows, name).tolist() == theirs.tolist()
+    assert pack_signs(rows, name).width == 3 * 256
+    assert negative(rows, name).tolist() == (theirs < 0).tolist()
 
 
 def test_the_top_bit_of_a_q4_1_nibble_is_no_sign():
