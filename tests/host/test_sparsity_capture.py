@@ -210,6 +210,18 @@ def test_windows_of_a_text(echo, tmp_path):
 
 
 @pytest.mark.parametrize("echo", [4], indirect=True)
+def test_a_text_shorter_than_the_default_is_taken_whole_and_asking_for_more_is_refused(
+    echo, tmp_path
+):
+    (tmp_path / "t.txt").write_text("abc")
+    arguments = "echo.gguf", "--text", tmp_path / "t.txt", "--out", tmp_path / "r.npz"
+    invoke(*arguments)
+    assert echo.seen == [[*b"abc\n"], [*b"\n"]]
+    with pytest.raises(CaptureError, match="^6 tokens are asked for and the text has 5: "):
+        invoke(*arguments, "--tokens", 6)
+
+
+@pytest.mark.parametrize("echo", [4], indirect=True)
 def test_thresholds_of_a_model_come_from_other_paragraphs(echo, tmp_path):
     (tmp_path / "t.txt").write_text("\n\n".join(["aaaa", "bbbb"] * 4))
     out = tmp_path / "r.npz"

@@ -69,14 +69,16 @@ def test_there_are_two_layers():
 def test_a_package_gives_layers_of_any_text(tmp_path):
     package = read_package(write_folder(made_up_files(), tmp_path))
     model = load_model(package)
-    layers = package_layers(package, 300)
+    layers = package_layers(package, 60)
     assert len(layers) == len(model.layers)
-    assert 30 < len(layers[0].x) < 1500
+    assert 60 <= len(layers[0].x) < 120
     exact = layers[1].x @ model.layers[1].up.kernel + model.layers[1].up.bias
     np.testing.assert_allclose(layers[1].before_relu(), exact, rtol=1e-3, atol=1e-3)
     assert ffn_inputs(model, [Chunk("topic", 0, (1, 2))])[0].shape[0] == 2
     with pytest.raises(CaptureError, match="^0 tokens: give at least 1$"):
         package_layers(package, 0)
+    with pytest.raises(CaptureError, match=r"^9+ tokens are asked for and the text has \d+: ask"):
+        package_layers(package, 99_999_999)
 
 
 ARRAYS = {
