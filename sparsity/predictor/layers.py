@@ -4,7 +4,7 @@
 From the shipped USE-lite (`use_lite_up`), from a model that runs here, from a file, or `made_up`.
 """
 
-import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sparsity.bf16 import from_bf16
 from sparsity.errors import CaptureError
 from sparsity.models.interface import FfnModel, Tokens
-from sparsity.npy import UNREADABLE, reason
+from sparsity.npy import UNREADABLE, parse_npy, reason
 from sparsity.recording.reading import is_recording
 
 Matrix = NDArray[np.float32]
@@ -85,12 +85,16 @@ def read_layer(path: str | PathLike[str], layer: int = 0) -> FfnLayer:
             f"{source} is a recording, which has no weights and no inputs: name the model itself"
         )
     try:
-        with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as file:
-            names = file.files
-            arrays = {name: file[name] for name in names if _layer_of(name) in (None, layer)}
+        with zipfile.ZipFile(source) as file:
+            members = {member.removesuffix(".npy"): member for member in file.namelist()}
+            arrays = {
+                name: parse_npy(file.read(member))
+                for name, member in members.items()
+                if _layer_of(name) in (None, layer)
+            }
     except UNREADABLE as error:
         raise CaptureError(f"{source} cannot be read as an .npz: {reason(error)}") from error
-    if layer and layer not in map(_layer_of, names):
+    if layer and layer not in map(_layer_of, members):
         raise CaptureError(f"{source} has no layer {layer}: no array's name ends in _{layer}")
     return from_arrays({_plain(name): array for name, array in arrays.items()}, str(source))
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -132,7 +134,12 @@ def test_files_that_do_not_fit_are_refused(tmp_path, change, message):
 
 
 def test_what_is_no_npz_is_refused(tmp_path):
-    (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 not really")
+    for data in (b"PK\x03\x04 not really", b"{}"):
+        (tmp_path / "no.npz").write_bytes(data)
+        with pytest.raises(CaptureError, match=r"no\.npz cannot be read as an \.npz: File is not"):
+            read_layer(tmp_path / "no.npz")
+    with zipfile.ZipFile(tmp_path / "no.npz", "w") as archive:
+        archive.writestr("x", b"no array")
     with pytest.raises(CaptureError, match=r"no\.npz cannot be read as an \.npz: "):
         read_layer(tmp_path / "no.npz")
 
