@@ -19,7 +19,8 @@ A row of weights need not be read if its activation is zero.
 1. See what zeros a model has:
    sparsebd sparsity capture use-lite --out zeros.npz
    sparsebd sparsity patterns --masks zeros.npz
-2. Where they are too few, zero more and see what it costs:
+2. Where they are too few, zero more and see what it costs (SmolLM2 is
+   fetched once):
    sparsebd sparsity thresholds --model smollm2 --sparsity 0.5
 3. Know them before their rows are needed:
    sparsebd sparsity predict --model use-lite --missed 0.02
