@@ -22,7 +22,14 @@ from host.plots import check_plot, new_figure, rendered
 from sparsity.models import catalogue
 from sparsity.thresholds.methods import RULES, rules
 from sparsity.thresholds.rule import Rule
-from sparsity.thresholds.trade_off import PERPLEXITY, Point, TradeOff, sparsity_at, trade_off
+from sparsity.thresholds.trade_off import (
+    PERPLEXITY,
+    Point,
+    TradeOff,
+    rise_said,
+    sparsity_at,
+    trade_off,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,7 +123,7 @@ def _cells(point: Point, perplexity: bool, gated: bool) -> list[str]:
         f"{zeros.token_deviation:.2f}",
         f"{zeros.token_least:.0%}",
         f"{point.score:.2f}" if perplexity else f"{point.score:.3f}",
-        _rise(point.rise) if perplexity else "",
+        rise_said(point.rise) if perplexity else "",
         _not_read(RULES[point.rule], gated),
     ]
 
@@ -124,10 +131,6 @@ def _cells(point: Point, perplexity: bool, gated: bool) -> list[str]:
 def _not_read(rule: type[Rule], gated: bool) -> str:
     rows = rule.known.skips(gated)
     return f"{rows}; read first: {rule.ahead}" if rule.ahead else rows
-
-
-def _rise(rise: float) -> str:
-    return f"{rise:+.1%}" if rise < 1 else f"x {rise + 1:.3g}"
 
 
 def _headline(found: TradeOff, console: Console) -> None:

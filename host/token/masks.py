@@ -31,7 +31,7 @@ from sparsity.shapes import ModelShape
 from sparsity.thresholds.foretold import Estimated, Predicted
 from sparsity.thresholds.methods import Cats, PerLayer
 from sparsity.thresholds.rule import Rule
-from sparsity.thresholds.trade_off import PERPLEXITY, Steps, trade_off
+from sparsity.thresholds.trade_off import PERPLEXITY, Steps, rise_said, trade_off
 
 SIGNS, FOUR_BITS = "signs", "signs x 4 bits"
 MISSED = 0.02
@@ -272,7 +272,7 @@ def thresholded(opened: Opened, sparsity: float, judge_tokens: int) -> ModelMask
     weights = model.weights(0)
     rises = {point.rule: point.rise for point in judged.points}
     kind = "perplexity" if judged.measure == PERPLEXITY else "output error"
-    said = {mask: f"{kind} {_rise(rises[rule.title])}" for mask, rule in rules.items()}
+    said = {mask: f"{kind} {rise_said(rises[rule.title])}" for mask, rule in rules.items()}
     return ModelMasks(
         name=model.name,
         k=model.k,
@@ -294,10 +294,6 @@ def thresholded(opened: Opened, sparsity: float, judge_tokens: int) -> ModelMask
 
 SIGNS_4 = "lowest by signs"
 """The predictor of a model without a ReLU: a share of rows, the lowest products as foretold."""
-
-
-def _rise(rise: float) -> str:
-    return f"{rise:+.1%}" if rise < 1 else f"x {rise + 1:.3g}"
 
 
 def _missed(layers: Sequence[Mapping[str, Mask]]) -> dict[str, str]:

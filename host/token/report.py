@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from pydantic import BaseModel
@@ -159,13 +159,12 @@ def token_time(
         gated=model.gated,
         profiles=list(gatherer.profiles),
         sources=found,
-        early=_early(model, found, _place(gatherer)),
+        early=_early(model, found, shown_profile(gatherer.profiles)),
     )
 
 
-def _place(gatherer: Gatherer) -> int:
-    """Which profile stands for all in tables."""
-    names = gatherer.profiles
+def shown_profile(names: Sequence[str]) -> int:
+    """Return which of a run's profiles stands for all in tables: the central one, or the first."""
     return names.index("central") if "central" in names else 0
 
 
@@ -193,7 +192,7 @@ def _source(
     submit = tuple(each * steps * count for each in gatherer.submit_us)
     plan = sum(host.plan_us(step) for step in source.steps) * count
     predict = host.predict_us(source) * count
-    place = _place(gatherer)
+    place = shown_profile(gatherer.profiles)
     outside = gatherer.submit_us[place] * steps + (plan + predict) / count
     timeline = _timeline(source, layers, gatherer.submit_us[place], host, place)
     return SourceTime(

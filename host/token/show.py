@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from host.plots import new_figure
-from host.token.report import SourceTime, TokenTime
+from host.token.report import SourceTime, TokenTime, shown_profile
 from host.token.sources import FEW_BITS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ COLUMNS = 150
 
 def show(found: TokenTime, console: Console) -> None:
     """Print the tables for people."""
-    place = _place(found)
+    place = shown_profile(found.profiles)
     whole = found.layers > 1
     what = f"a token through {found.layers} FFNs" if whole else "one FFN of a token"
     console.print(
@@ -39,10 +39,6 @@ def show(found: TokenTime, console: Console) -> None:
         "machine), one after the other; attention and arithmetic are not in it.",
         highlight=False,
     )
-
-
-def _place(found: TokenTime) -> int:
-    return found.profiles.index("central") if "central" in found.profiles else 0
 
 
 def _table(*titles: str) -> Table:
@@ -144,7 +140,7 @@ def _us(value: float) -> str:
 
 def draw(found: TokenTime) -> Figure:
     """Draw every source's time as a bar of its parts, with the band."""
-    place = _place(found)
+    place = shown_profile(found.profiles)
     figure = new_figure(9, 1.2 + 0.45 * len(found.sources))
     axes = figure.add_subplot()
     names = [each.name for each in found.sources]

@@ -226,6 +226,11 @@ def _point(model: FfnModel, judge: _Judge, rule: Rule, steps: Steps) -> Point:
     return Point(rule.title, rule.sparsity, tally.zeros(), score, judge.rise(score))
 
 
+def rise_said(rise: float) -> str:
+    """Return a rise as people read it: +2.4 %, or how many times as much where it is doubled."""
+    return f"{rise:+.1%}" if rise < 1 else f"x {rise + 1:.3g}"
+
+
 def sparsity_at(points: Sequence[Point], rise: float) -> float | None:
     """Return the achieved sparsity at which a rule's points first rise that much, between points.
 
