@@ -8,7 +8,7 @@ Every rule is fitted to what the model does undisturbed, in one pass over the te
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -161,8 +161,7 @@ def trade_off(
     say("fitting")
     fit(model, fit_windows, rules, steps)
     say("undisturbed")
-    exact = [model.run(window) for window in judge_windows]
-    judge = _Judge(model.language, exact, judge_windows)
+    judge = _Judge(model, judge_windows)
     points = []
     for rule in rules:
         for sparsity in sparsities:
@@ -185,11 +184,12 @@ def _say_nothing(_what: str) -> None:
 class _Judge:
     """Compares outputs with the exact ones, or with the text itself."""
 
-    def __init__(self, language: bool, exact: Sequence[Matrix], windows: Sequence[Tokens]) -> None:
+    def __init__(self, model: FfnModel, windows: Sequence[Tokens]) -> None:
         self.windows = windows
-        self.measure = PERPLEXITY if language else OUTPUT_ERROR
-        self._exact = () if language else tuple(exact)
-        self.dense = self.score(exact)
+        self.measure = PERPLEXITY if model.language else OUTPUT_ERROR
+        outs = map(model.run, windows)  # logits are not kept: 600 MB of SmolLM2's 3,072 tokens
+        self._exact = [] if model.language else list(outs)
+        self.dense = self.score(outs if model.language else self._exact)
 
     def part(self, number: int, out: Matrix) -> NDArray[np.float64]:
         """Losses of one window's tokens, or squared error and squared norm of its output."""
@@ -207,7 +207,7 @@ class _Judge:
         wrong, whole = every.sum(axis=0)
         return float(np.sqrt(wrong / whole))
 
-    def score(self, outs: Sequence[Matrix]) -> float:
+    def score(self, outs: Iterable[Matrix]) -> float:
         """The score of all windows' outputs."""
         return self.total([self.part(number, out) for number, out in enumerate(outs)])
 
@@ -219,10 +219,7 @@ class _Judge:
 def _point(model: FfnModel, judge: _Judge, rule: Rule, steps: Steps) -> Point:
     tally = Tally()
     hook = applied(rule, steps, tally)
-    parts = [
-        judge.part(number, model.run(window, hook)) for number, window in enumerate(judge.windows)
-    ]
-    score = judge.total(parts)
+    score = judge.score(model.run(window, hook) for window in judge.windows)
     return Point(rule.title, rule.sparsity, tally.zeros(), score, judge.rise(score))
 
 

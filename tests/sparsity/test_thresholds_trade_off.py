@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What zeroing costs a model: counted where it happens, nothing where nothing is zeroed."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,22 @@ def test_zeroing_nothing_costs_nothing(language):
         assert point.zeros.sparsity == 0
         assert point.score == found.dense
         assert point.rise == 0
+
+
+def test_logits_of_all_windows_are_never_in_memory_together():
+    given = weakref.WeakSet()
+
+    class Logits(np.ndarray):
+        __hash__ = object.__hash__
+
+    class Watched(Model):
+        def run(self, tokens, hook=None):
+            assert len(given) <= 1
+            out = super().run(tokens, hook).view(Logits)
+            given.add(out)
+            return out
+
+    judged(Watched(), ["per-layer"], [0.3])
 
 
 def test_zeroing_all_is_the_model_without_its_ffns():
