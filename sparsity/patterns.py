@@ -158,12 +158,15 @@ def last_token(masks: Masks, history: int = 1) -> Prefetch:
 
 def _texts(masks: Masks, least: int) -> list[Mask]:
     """Return the texts of at least that many tokens; SparsityError if there is none."""
-    texts = [masks] if isinstance(masks, np.ndarray) else list(masks)
+    given = [masks] if isinstance(masks, np.ndarray) else masks
+    texts = [np.asarray(each, np.bool_) for each in given]
     for each in texts:
-        if each.ndim != 2:
+        if each.ndim != 2 or not each.shape[1]:
             raise SparsityError(f"masks have shape {each.shape}: give [tokens, neurons]")
+    if len(widths := sorted({each.shape[1] for each in texts})) > 1:
+        raise SparsityError(f"texts have {widths} neurons: give those of one layer")
     _check_tokens(max(map(len, texts), default=0), least)
-    return [np.asarray(each, np.bool_) for each in texts if len(each) >= least]
+    return [each for each in texts if len(each) >= least]
 
 
 def _check_tokens(tokens: int, least: int) -> None:

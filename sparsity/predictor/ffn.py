@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsity.errors import ShapeError
 from sparsity.predictor.gemv import Floats, check_vector, down_times, gated_rows, rows_times
 from sparsity.predictor.predict import Flags, SignPredictor
 
@@ -28,6 +29,14 @@ class SparseFfn:
     """[k, d], multiplied with the opened gate; None without a gate."""
     bias: Floats | None = None
     """[k], added before the ReLU."""
+
+    def __post_init__(self) -> None:
+        for name, matrix in (("down", self.down), ("up", self.up)):
+            if matrix is not None and matrix.shape != self.first.shape:
+                raise ShapeError(
+                    f"{name} is {list(matrix.shape)}, the first matrix {list(self.first.shape)}: "
+                    "give all with one row per neuron, the down projection transposed"
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,7 +49,7 @@ def judge(
         down: float32 [k, d]; with it the output error is computed.
 
     Raises:
-        MaskError: shapes that differ, or no token.
+        MaskError: shapes that differ, no token, or a `down` of other neurons.
     """
     if skip.shape != activations.shape:
         raise MaskError(
@@ -78,6 +78,10 @@ def output_error(skip: Masks, activations: NDArray[Any], down: NDArray[np.float3
     The output is `activations @ down`, a residual path and a bias not counted in.
     """
     exact = np.asarray(activations, np.float32)
+    if down.ndim != 2 or len(down) != exact.shape[-1]:
+        raise MaskError(
+            f"down is {list(down.shape)} for {exact.shape[-1]} neurons: give one row per neuron"
+        )
     whole = float(np.linalg.norm(exact @ down))
     lost = float(np.linalg.norm((exact * skip) @ down))
     return lost / whole if whole else 0.0
@@ -92,10 +96,15 @@ def threshold(scores: NDArray[np.floating[Any]], active: Masks, missed: float) -
         missed: 0 to 1; at 0 no active neuron seen here is skipped.
 
     Raises:
-        MaskError: no active neuron to go by, or a share outside 0 to 1.
+        MaskError: shapes that differ, no active neuron to go by, or a share outside 0 to 1.
     """
     if not 0 <= missed <= 1:
         raise MaskError(f"missed {missed} is no share: give 0 to 1, such as 0.02")
+    if scores.shape != active.shape:
+        raise MaskError(
+            f"scores are {list(scores.shape)}, active neurons {list(active.shape)}: give the same "
+            "tokens and rows of both"
+        )
     found = np.sort(scores[active])
     if not found.size:
         raise MaskError("no neuron is active on these tokens: calibrate on more text")

@@ -122,7 +122,13 @@ def test_a_window_lies_within_one_text(texts, window):
         (lambda m: union_sparsity(m, 0), "1 or more"),
         (lambda m: union_sparsity(m, 9), "too few"),
         (lambda m: batch_sparsity(m, 0), "1 or more"),
+        (
+            lambda m: last_token([m, m[:, 1:]]),
+            "^texts have \\[9, 10\\] neurons: give those of one layer$",
+        ),
         (lambda m: last_token(m[0]), "give \\[tokens, neurons\\]"),
+        (lambda m: last_token(m[:, :0]), "shape \\(4, 0\\): give \\[tokens, neurons\\]"),
+        (lambda m: union_sparsity(m[:, :0], 2), "shape \\(4, 0\\): give"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(call, why):

@@ -100,6 +100,15 @@ def test_a_bias_that_does_not_fit_is_refused(ffn, x, bias):
             run(SparseFfn(ffn.first, ffn.down, up, bias), x)
 
 
+def test_matrices_of_different_shapes_are_no_ffn(ffn):
+    with pytest.raises(
+        ShapeError, match=r"^down is \[.*\], the first matrix \[.*\]: give all with"
+    ):
+        SparseFfn(ffn.first, ffn.down.T, ffn.up)
+    with pytest.raises(ShapeError, match="^up is "):
+        SparseFfn(ffn.first, ffn.down, ffn.up[1:])
+
+
 def test_a_skipped_row_with_a_bias_is_zero_too():
     ones = np.ones((2, 4), np.float32)
     ffn = SparseFfn(ones, ones, bias=np.full(2, 9, np.float32))

@@ -37,6 +37,12 @@ def test_nothing_skipped_is_precise_and_nothing_active_is_not_missed():
 def test_other_shapes_are_refused():
     with pytest.raises(MaskError, match=r"^flags are \[2, 3\], activations \[2, 4\]: "):
         judge(SKIP[:, :3], ACTIVATIONS)
+    with pytest.raises(
+        MaskError, match=r"^down is \[5, 2\] for 4 neurons: give one row per neuron"
+    ):
+        judge(SKIP, ACTIVATIONS, np.ones((5, 2), np.float32))
+    with pytest.raises(MaskError, match=r"^scores are \[2, 4\], active neurons \[2, 3\]: give the"):
+        threshold(np.zeros((2, 4)), np.ones((2, 3), bool), 0.1)
 
 
 @pytest.mark.parametrize("missed", [0, 0.01, 0.02, 0.1, 0.5, 1])

@@ -75,16 +75,13 @@ def test_zeroing_nothing_costs_nothing(language):
 
 
 def test_logits_of_all_windows_are_never_in_memory_together():
-    given = weakref.WeakSet()
-
-    class Logits(np.ndarray):
-        __hash__ = object.__hash__
+    given = []
 
     class Watched(Model):
         def run(self, tokens, hook=None):
-            assert len(given) <= 1
-            out = super().run(tokens, hook).view(Logits)
-            given.add(out)
+            assert sum(each() is not None for each in given) <= 1
+            out = super().run(tokens, hook)
+            given.append(weakref.ref(out))
             return out
 
     judged(Watched(), ["per-layer"], [0.3])
