@@ -249,7 +249,7 @@ def _shipped(
     source = _source(f"{text['source']} {text['python']}", sparsity)
     source["shipped"] = f"{package['name']} {package['version']}"
     with Recorder(out, "USE-lite", thresholds=limits, source=source, **settings) as recorder:
-        stop = min(half + tokens, shipped.tokens)
+        stop = shipped.tokens if tokens is None else half + tokens
         for first in range(half, stop, shipped.text_tokens):
             part = slice(first, min(first + shipped.text_tokens, stop))
             for layer in sorted(wanted):
