@@ -127,8 +127,8 @@ def _is_recording(model: str) -> bool:
 
 def _is_source(model: str) -> bool:
     """Whether a recording comes of it; else it is a table."""
-    known = model in (SHIPPED, "smollm2", "piper") or ":" in model or model.endswith(".gguf")
-    return known or _is_recording(model) or foreign.is_foreign(model)
+    named = model in (SHIPPED, "smollm2", "piper") or model.startswith(("use-lite:", "hf:"))
+    return named or model.endswith(".gguf") or _is_recording(model) or foreign.is_foreign(model)
 
 
 def _tables(model: str, neurons: int | None) -> list[published.SparsityTable]:

@@ -55,7 +55,9 @@ def patterns(
         float | None,
         typer.Option(help="zero this share by a threshold per layer; default: 0.5 without a ReLU"),
     ] = None,
-    tokens: Annotated[int, typer.Option(help="tokens of text to run a model over")] = TOKENS,
+    tokens: Annotated[
+        int, typer.Option(help="of text to run a model over; piper takes all")
+    ] = TOKENS,
     similar_inputs: Annotated[
         bool, typer.Option("--similar", help="also compare inputs with similar ones, as the seed")
     ] = False,

@@ -62,7 +62,8 @@ def predict(
         Path | None, typer.Option(help="use-lite's .tgz of `npm pack`, for more text than shipped")
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option(help="tokens to take; with --package, or of a model that runs")
+        int | None,
+        typer.Option(help="to take; with --package, or of a model that runs, piper takes all"),
     ] = None,
     width: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 4096")] = None,
     neurons: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 2048")] = None,

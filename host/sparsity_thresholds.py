@@ -52,8 +52,12 @@ def thresholds(
     curve: Annotated[
         bool, typer.Option(help=f"sparsities {CURVE[0]} to {CURVE[-1]}: about a minute a rule")
     ] = False,
-    fit: Annotated[int, typer.Option(help="tokens to fit thresholds on")] = 1536,
-    judge: Annotated[int, typer.Option(help="tokens, others, to judge by")] = 3072,
+    fit: Annotated[
+        int, typer.Option(help="tokens to fit thresholds on; piper takes half of the text")
+    ] = 1536,
+    judge: Annotated[
+        int, typer.Option(help="tokens, others, to judge by; piper the other half")
+    ] = 3072,
     text: Annotated[
         Path | None, typer.Option(help="a text file; default: Python's help topics")
     ] = None,

@@ -48,10 +48,10 @@ class Opened:
         Raises:
             CaptureError: no such file, or too little text.
         """
-        if fit < 0 or judge < 1:
-            raise CaptureError(
-                f"{fit} tokens to fit on and {judge} to judge by: give 0 or more, and 1 or more"
-            )
+        if fit < 0:
+            raise CaptureError(f"{fit} tokens to fit on: give 0 or more")
+        if judge < 1:
+            raise CaptureError(f"{judge} tokens to run over: give 1 or more")
         texts = self.read(file)
         if not self.window:
             return text.whole_texts(self.encode, texts)

@@ -98,6 +98,7 @@ def test_published_tables(tmp_path):
     ("arguments", "message"),
     [
         (("nothing",), "^no model 'nothing': give use-lite, smollm2, "),
+        (("r.npz:3",), "^no model 'r.npz:3': give use-lite, smollm2, "),
         (("use-lite",), r"^say where the recording goes: --out FILE.npz$"),
         (("use-lite", "--out", "r.npz", "--tokens", 0), "^--tokens 0: give at least 1$"),
         (("use-lite", "--out", "r.npz", "--layers", "2"), "^no layer 2: the model has 0 to 1$"),

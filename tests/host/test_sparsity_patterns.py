@@ -77,6 +77,7 @@ def test_a_model_is_run_and_its_inputs_compared_with_similar_ones(tmp_path):
         (("--masks", "nowhere.npy"), "nowhere.npy"),
         (("--json", "nowhere/j.json"), "there is no folder"),
         (("--similar",), "give --model too"),
+        (("--model", "piper", "--tokens", "0"), "0 tokens to run over: give 1 or more"),
         (("--layer", "1"), "give --model too"),
         (("--tokens", "9"), "give --model too"),
         (("--masks", "a.npy", "--model", "piper"), "give one of them"),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text in windows: what is fitted on is never what is judged by."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,9 @@ from hypothesis import strategies as st
 
 from sparsity.errors import CaptureError
 from sparsity.models import text
+from sparsity.models.catalogue import Opened
 
+NO_MODEL: Any = None
 TEXTS = [chr(ord("a") + n) * 50 for n in range(10)]
 
 
@@ -41,6 +45,15 @@ def test_windows_are_whole_from_their_own_side_and_never_overlap(fit, judge, siz
 def test_too_little_text_is_named(fit, judge, size, texts, message):
     with pytest.raises(CaptureError, match=message):
         text.windows(encode, texts, fit, judge, size)
+
+
+@pytest.mark.parametrize(
+    ("fit", "judge", "message"),
+    [(-1, 4, "^-1 tokens to fit on: give 0 or"), (4, 0, "^0 tokens to run over: give 1 or more$")],
+)
+def test_numbers_of_tokens_that_cannot_be_are_named(fit, judge, message):
+    with pytest.raises(CaptureError, match=message):
+        Opened(NO_MODEL, encode, 4).windows(fit, judge)
 
 
 def test_whole_texts_keep_their_ends():
