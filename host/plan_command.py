@@ -21,7 +21,7 @@ from host import plan_rows, plan_table
 from host import run as runner
 from host.errors import UsageError
 from host.gathers import Gather, plan_gather, words_for
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plan_explain import explain as explain_gather
 from host.progress import progress
 
@@ -120,6 +120,7 @@ def plan(
     )
     job = runner.job(options)
     check_writable(*(path for path in (out, json_file) if path is not None))
+    keep_inputs((out, json_file), mask)
     with Console(stderr=True).status("planning and simulating (the first run ever also compiles)"):
         gather = plan_gather(job.setup, job.workload)
         words = _stream(gather, addresses)

@@ -24,7 +24,7 @@ from firmware_sim.calibration import read as read_calibration
 from firmware_sim.trace import trace_json
 from firmware_sim.trace.activity import timeline
 from host.errors import UsageError
-from host.outputs import check_writable, write_whole
+from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
 from host.run import CLOCK_MHZ
 from host.sim_arguments import Argument, arguments, expectations, outputs
@@ -123,6 +123,7 @@ def sim(
     given = arguments(arg or ())
     files = Files(outputs(out or (), given), trace, json_file, plot_file)
     check_writable(*files.all)
+    keep_inputs(files.all, xclbin, insts, calibration)
     check_plot(plot_file)
     request = Request(
         configuration=read_configuration(xclbin),

@@ -84,6 +84,14 @@ def test_a_plan_that_cannot_be_is_refused_in_a_sentence(folder, arguments, sente
     assert list(folder.iterdir()) == []
 
 
+def test_the_mask_is_not_written_over(folder):
+    Path("mask.txt").write_text("01" * 12)
+    plan = ("plan", "--rows", "24", "--row-bytes", "64", "--mask", "mask.txt")
+    said = refused(sparsebd(*plan, "--json", "mask.txt"))
+    assert said == "mask.txt is read, and would be written over: name another file"
+    assert Path("mask.txt").read_text() == "01" * 12
+
+
 @pytest.mark.parametrize("address", ["0x1001", "-4", "here", "", str(1 << 48)])
 def test_what_is_no_address_of_a_bd_is_refused(folder, address):
     absolute = ("--addressing", "absolute", "--out", "a", "--output-address", "0x1000")

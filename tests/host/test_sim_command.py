@@ -336,6 +336,15 @@ def test_a_missing_or_wrong_design_or_stream_is_refused(folder):
     assert written(folder) == []
 
 
+@pytest.mark.parametrize("read", ["design.xclbin", "insts.bin"])
+def test_design_and_stream_are_not_written_over(folder, read):
+    for name in ("design.xclbin", "insts.bin"):
+        Path(name).write_bytes(b"read")
+    outcome = sparsebd("sim", "design.xclbin", "insts.bin", "--json", read)
+    assert refused(outcome) == f"{read} is read, and would be written over: name another file"
+    assert Path(read).read_bytes() == b"read"
+
+
 @pytest.mark.parametrize("data", [b"", b"\x93NUMPY", b"x" * 200])
 def test_a_damaged_npy_file_is_refused(data):
     Path("a.npy").write_bytes(data)
