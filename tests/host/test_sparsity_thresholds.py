@@ -64,7 +64,7 @@ def test_all_rules_are_tried_unless_some_are_named(model, text):
         (["--rule", "magic"], "no rule is called 'magic'"),
         (["--sparsity", "1.5"], "give 0 to 1"),
         (["--judge", "10000"], "give more text"),
-        (["--judge", "0"], "0 to judge by: give 0 or more, and 1 or more"),
+        (["--judge", "0"], "0 tokens to run over: give 1 or more"),
         (["--fit", "-1"], "-1 tokens to fit on"),
         (["--json", "missing/t.json"], "missing"),
     ],
