@@ -1,10 +1,10 @@
-# make setup | run | test | bench | optimality | fuzz | help: everything a fresh machine with Python 3.11 or later needs.
+# make setup | run | test | test-peers | bench | optimality | fuzz | help: everything a fresh machine with Python 3.11 or later needs.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test lint bench bench-linear bench-growth optimality fuzz clean
+.PHONY: help setup run test test-peers lint bench bench-linear bench-growth optimality fuzz clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,12 @@ run: setup  ## the main job: real activations to gathered rows, in all five mode
 
 test: lint  ## lint, type-check and test
 	$(BIN)/pytest
+
+test-peers:  ## the tests that need torch, transformers and NNCF: several GB, in .venv-peers
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-peers/bin/python -m pip install --quiet --editable ".[models,peers]" --group dev
+	.venv-peers/bin/pytest -m peers
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -45,4 +51,4 @@ fuzz: setup  ## 100,000 damaged files and made-up designs; others with FUZZ='--s
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers build *.egg-info .pytest_cache .ruff_cache

@@ -272,6 +272,7 @@ def test_one_paragraph_is_too_little_for_thresholds(echo, tmp_path):
     assert not (tmp_path / "r.npz").exists()
 
 
+@pytest.mark.peers
 def test_a_model_of_transformers(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")

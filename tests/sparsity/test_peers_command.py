@@ -54,6 +54,7 @@ def test_without_nncf_the_rule_stands_for_it(small, monkeypatch):
     assert "restated, not NNCF itself" in invoke(*small, "--at", 0.5)
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 def test_with_nncf_it_is_run(small):
     for module in ("torch", "transformers", "nncf"):

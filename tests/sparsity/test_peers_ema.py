@@ -87,6 +87,7 @@ def test_an_unknown_layer_and_another_sparsity_are_refused():
         rule.at(0.6)
 
 
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.95, 1.0])
 def test_it_is_what_nncf_does(share):

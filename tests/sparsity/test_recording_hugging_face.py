@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hooks on tiny models of each family; skipped where torch and transformers are not installed."""
+"""Hooks on tiny models of each family, by torch and transformers."""
 
 import json
 
@@ -27,7 +27,10 @@ from sparsity.recording.models import magnitudes, record, thresholds  # noqa: E4
 from sparsity.recording.reading import read  # noqa: E402
 from sparsity.recording.record import Recorder  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 TOKENS = np.random.default_rng(0).integers(3, VOCABULARY, 20)
 every_family = pytest.mark.parametrize("family", FAMILIES)

@@ -183,6 +183,7 @@ def test_damaged_pickles_give_one_error(tmp_path):
             assert "\n" not in str(error)
 
 
+@pytest.mark.peers
 def test_torch_reads_and_writes_the_same(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     values = {"h1": np.arange(5, dtype=np.float32), "n": np.array([3, 1], np.int64)}
