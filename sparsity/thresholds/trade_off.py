@@ -225,7 +225,7 @@ def _point(model: FfnModel, judge: _Judge, rule: Rule, steps: Steps) -> Point:
 
 def rise_said(rise: float) -> str:
     """Return a rise as people read it: +2.4 %, or how many times as much where it is doubled."""
-    return f"{rise:+.1%}" if rise < 1 else f"x {rise + 1:.3g}"
+    return f"{rise:+z.1%}" if rise < 1 else f"x {rise + 1:.3g}"
 
 
 def sparsity_at(points: Sequence[Point], rise: float) -> float | None:

@@ -17,6 +17,7 @@ from sparsity.thresholds.trade_off import (
     PERPLEXITY,
     Point,
     Zeros,
+    rise_said,
     sparsity_at,
     trade_off,
 )
@@ -160,3 +161,11 @@ def test_what_need_not_be_read_follows_from_when_zeros_are_known(known, gated, s
 def test_activation_is_the_models_own():
     x = np.array([-1.0, 2.0], np.float32)
     assert activate("relu", x).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("rise", "said"),
+    [(0.024, "+2.4%"), (-0.0001, "+0.0%"), (-0.01, "-1.0%"), (0.999, "+99.9%"), (1.0, "x 2")],
+)
+def test_a_rise_is_said_as_people_read_it(rise, said):
+    assert rise_said(rise) == said
