@@ -17,6 +17,7 @@ from sparsity.predictor.blocks import FORMATS, dequantise
 
 WORD_BITS = 64
 Words = NDArray[np.uint64]
+ZeroPoint = int | NDArray[np.integer[Any]]
 
 _BF16_INFINITY = np.uint16(0x7F80)
 _BF16_MAGNITUDE = np.uint16(0x7FFF)
@@ -42,17 +43,24 @@ def words_for(width: int) -> int:
     return -(-width // WORD_BITS)
 
 
-def negative(values: NDArray[Any], form: str = "") -> NDArray[np.bool_]:
+def negative(
+    values: NDArray[Any], form: str = "", zero_point: ZeroPoint | None = None
+) -> NDArray[np.bool_]:
     """Return where values are below zero.
 
     Args:
         values: floats or signed integers of any shape; uint16 is bfloat16 bits; with `form`, uint8
             [rows, bytes] of blocks.
         form: "" for plain numbers, or a key of `blocks.FORMATS`.
+        zero_point: of integers q that stand for scale * (q - zero_point), scale above 0: one, or
+            an array that goes with the values, such as [rows, 1].
 
     Raises:
-        ShapeError: a type that has no sign, or blocks that are none.
+        ShapeError: a type that has no sign, blocks that are none, or a zero point that does not go
+            with the values.
     """
+    if zero_point is not None:
+        return _below(values, form, np.asarray(zero_point))
     if form:
         return dequantise(values, form) < 0
     if values.dtype == np.uint16:
@@ -61,9 +69,22 @@ def negative(values: NDArray[Any], form: str = "") -> NDArray[np.bool_]:
     if values.dtype.kind not in "fi":
         raise ShapeError(
             f"{values.dtype} has no sign: give floats, signed integers, bfloat16 bits as uint16, "
-            f"or blocks as uint8 with their format, one of {', '.join(FORMATS)}"
+            f"integers with their zero point, or blocks as uint8 with their format, one of "
+            f"{', '.join(FORMATS)}"
         )
     return values < 0
+
+
+def _below(values: NDArray[Any], form: str, zero: NDArray[Any]) -> NDArray[np.bool_]:
+    if form or values.dtype.kind not in "iu" or zero.dtype.kind not in "iu":
+        raise ShapeError("a zero point is an integer, of integers: give such values, without form")
+    try:
+        return values.astype(np.int64) < np.broadcast_to(zero.astype(np.int64), values.shape)
+    except ValueError:
+        raise ShapeError(
+            f"zero points of shape {list(zero.shape)} do not go with values of shape "
+            f"{list(values.shape)}: give one, or one per row as [rows, 1]"
+        ) from None
 
 
 def pack_bits(bits: NDArray[np.bool_]) -> Words:
@@ -75,7 +96,9 @@ def pack_bits(bits: NDArray[np.bool_]) -> Words:
     return words.view("<u8").astype(np.uint64, copy=False)
 
 
-def pack_signs(values: NDArray[Any], form: str = "") -> SignBits:
+def pack_signs(
+    values: NDArray[Any], form: str = "", zero_point: ZeroPoint | None = None
+) -> SignBits:
     """Pack the signs of a matrix [rows, width]; types and errors as in `negative`.
 
     Raises:
@@ -85,7 +108,7 @@ def pack_signs(values: NDArray[Any], form: str = "") -> SignBits:
         raise ShapeError(
             f"weights of shape {list(values.shape)} are no matrix: give one row per neuron"
         )
-    bits = negative(values, form)
+    bits = negative(values, form, zero_point)
     return SignBits(pack_bits(bits), bits.shape[1])
 
 

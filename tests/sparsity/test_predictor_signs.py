@@ -68,6 +68,31 @@ def block_bytes(name, scale, minimum, numbers):
     return np.concatenate([*head, packed])
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16])
+def test_signs_of_affine_integers_are_those_of_what_they_stand_for(kind):
+    chance, limits = np.random.default_rng(0), np.iinfo(kind)
+    q = chance.integers(limits.min, limits.max, (6, 70), kind, endpoint=True)
+    for zero in (0, int(limits.max), chance.integers(limits.min, limits.max, (6, 1))):
+        stands_for = 0.37 * (q.astype(float) - zero)
+        np.testing.assert_array_equal(negative(q, zero_point=zero), stands_for < 0)
+        assert pack_signs(q, zero_point=zero).width == 70
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "zero", "message"),
+    [
+        (np.zeros((2, 3), np.float32), "", 1, "^a zero point is an integer, of integers: "),
+        (np.zeros((2, 3), np.int8), "", 0.5, "^a zero point is an integer, of integers: "),
+        (np.zeros((2, 18), np.uint8), "q4_0", 8, "^a zero point is an integer, of integers: "),
+        (np.zeros((2, 3), np.int8), "", np.zeros(2, int), r"^zero points of shape \[2\] do not go"),
+        (np.zeros((2, 3), np.int8), "", np.zeros((9, 2, 3), int), "^zero points of shape "),
+    ],
+)
+def test_a_zero_point_that_does_not_go_with_its_values_is_refused(values, form, zero, message):
+    with pytest.raises(ShapeError, match=message):
+        negative(values, form, zero)
+
+
 @pytest.mark.parametrize("scale", [0.25, -0.25])
 @pytest.mark.parametrize("name", ["q4_0", "q4_1", "q8_0"])
 def test_signs_of_a_block_are_those_of_its_values(name, scale):
