@@ -74,13 +74,14 @@ def thresholds(
     check_plot(plot)
     if curve and sparsity:
         raise UsageError("--curve and --sparsity both say which sparsities: give one of them")
-    wanted = tuple(sparsity or (CURVE if curve else SPARSITIES))
+    wanted = tuple(dict.fromkeys(sparsity or (CURVE if curve else SPARSITIES)))
+    asked = list(dict.fromkeys(rule or ()))
     for share in wanted:  # what is wrong with them is said before a model is opened
-        rules(rule or list(RULES), share)
+        rules(asked or list(RULES), share)
     with working(f"opening {model}") as say:
         opened = catalogue.open_model(model)
         windows = opened.windows(fit, judge, text)
-        made = rules(rule or _fitting(opened.model.gated), wanted[0])
+        made = rules(asked or _fitting(opened.model.gated), wanted[0])
         found = trade_off(opened.model, windows.fit, windows.judge, made, wanted, say)
     files = {} if plot is None else {plot: rendered(draw(found), plot)}
     if json_file is not None:

@@ -54,6 +54,22 @@ def test_all_rules_are_tried_unless_some_are_named(model, text):
     assert "columns of gate, up" in done.output
 
 
+def test_what_is_given_twice_is_done_once(model, text, tmp_path):
+    figures = tmp_path / "t.json"
+    twice = *("--rule", "top-k") * 2, *("--sparsity", 0.5) * 2, "--sparsity", 0.3
+    done = run(
+        *("--model", model, "--text", text, "--fit", 64, "--judge", 64),
+        *twice,
+        *("--json", figures),
+    )
+    assert done.exit_code == 0, done.output
+    points = json.loads(figures.read_text())["points"]
+    assert [(point["rule"], point["asked"]) for point in points] == [
+        ("top-k", 0.5),
+        ("top-k", 0.3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
