@@ -136,9 +136,7 @@ def _cells(row: Row, rise: float) -> list[str]:
 def _thresholds(found: Comparison) -> Table:
     rows = [row for row in found.rows if row.method in _shown(found)]
     heads = [f"{row.method} {row.target:.0%}" for row in rows]
-    table = Table(
-        "layer", *heads, title="thresholds", title_justify="left", box=None, pad_edge=False
-    )
+    table = Table("layer", *heads, box=None, pad_edge=False)
     for layer, values in enumerate(zip(*(row.thresholds for row in rows), strict=True)):
         table.add_row(str(layer), *(f"{value:.5f}" for value in values))
     return table

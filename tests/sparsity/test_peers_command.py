@@ -45,6 +45,7 @@ def test_figures_table_and_plot(small, tmp_path):
     assert "NNCF's rule restated, not NNCF itself" in text
     assert "per-layer 80%" in text
     assert b"<svg" in plot.read_bytes()
+    assert [line.strip() for line in text.splitlines()].count("thresholds") == 1
     assert str(plot) in text.replace("\n", "")
 
 
