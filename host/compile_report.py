@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 
 from aie2 import txn
 from aie2.fields import WORD_BYTES
 from aie2.xclbin import start_columns
+from host.consoles import plain_table
 from iron_designs.compiler.build import Compiled
 from iron_designs.compiler.configuration import bd_ids
 
@@ -112,7 +112,7 @@ def show(report: CompileReport, out: Path, console: Console) -> None:
         markup=False,
         highlight=False,
     )
-    table = Table("tile", "kind", "buffers B", "BDs", "locks", "channels", box=None, pad_edge=False)
+    table = plain_table("tile", "kind", "buffers B", "BDs", "locks", "channels")
     for use in report.tiles:
         figures = (use.buffer_bytes, use.bds, use.locks, use.channels)
         table.add_row(f"({use.column}, {use.row})", use.kind, *(str(figure) for figure in figures))

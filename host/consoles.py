@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 PIPE_COLUMNS = 132
@@ -23,6 +26,17 @@ def for_results(columns: int = PIPE_COLUMNS) -> Console:
 def for_messages() -> Console:
     """Return standard error, for progress and warnings."""
     return Console(stderr=True, markup=False, emoji=False)
+
+
+def plain_table(*heads: str) -> Table:
+    """Return a table without lines, as most commands show their figures."""
+    return Table(*heads, box=None, pad_edge=False)
+
+
+def say_written(files: Iterable[Path]) -> None:
+    """Name the files that were written, if there are any, as the last line of a command."""
+    if names := " and ".join(map(str, files)):
+        typer.echo(f"wrote {names}")
 
 
 @contextmanager

@@ -12,12 +12,16 @@ from pathlib import Path
 from host.errors import UsageError
 
 
-def check_writable(*paths: Path) -> None:
+def check_writable(*outputs: Path | None) -> None:
     """Refuse, before a long run, what could not be written after it; leaves nothing behind.
+
+    Args:
+        outputs: what will be written; None is nothing.
 
     Raises:
         UsageError: a path is a folder, is in none or in one that takes no file, or is named twice.
     """
+    paths = tuple(path for path in outputs if path is not None)
     for place, path in enumerate(paths):
         with _naming(path):
             _check(path, paths[:place])

@@ -19,6 +19,7 @@ from firmware_sim import PROFILES
 from host import plan_report as reports
 from host import plan_rows, plan_table
 from host import run as runner
+from host.consoles import say_written
 from host.errors import UsageError
 from host.gathers import Gather, plan_gather, words_for
 from host.outputs import check_writable, keep_inputs, write_whole
@@ -119,7 +120,7 @@ def plan(
         sweep=False,
     )
     job = runner.job(options)
-    check_writable(*(path for path in (out, json_file) if path is not None))
+    check_writable(out, json_file)
     keep_inputs((out, json_file), mask)
     with Console(stderr=True).status("planning and simulating (the first run ever also compiles)"):
         gather = plan_gather(job.setup, job.workload)
@@ -132,8 +133,7 @@ def plan(
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)
     typer.echo("\n".join(reports.lines(found)))
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    say_written(files)
     if not all(run.data_ok for run in found.simulated):
         typer.echo("error: data came out wrong; see above", err=True)
         raise typer.Exit(1)

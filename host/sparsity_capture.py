@@ -16,7 +16,7 @@ import numpy as np
 import typer
 
 from host import sparsity_capture_report as reports
-from host.consoles import for_messages, for_results
+from host.consoles import for_messages, for_results, say_written
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
@@ -81,7 +81,7 @@ def capture(
     ] = None,
 ) -> None:
     """Record what enters a model's down projections: histograms, masks, statistics by layer."""
-    check_writable(*(path for path in (out, json_file, plot) if path is not None))
+    check_writable(out, json_file, plot)
     keep_inputs((out, json_file, plot), model, text_file)
     if out is not None:
         check_target(out)
@@ -117,8 +117,7 @@ def capture(
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)
     reports.show(found, for_results())
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    say_written(files)
 
 
 def _is_recording(model: str) -> bool:

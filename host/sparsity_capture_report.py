@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 
+from host.consoles import plain_table
 from host.errors import UsageError
 from host.plots import new_figure
 from sparsity.recording.moments import Statistics
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.5, 0.7, 0.9)
 """Sparsities whose thresholds are shown."""
-_PLAIN: dict[str, Any] = {"box": None, "pad_edge": False}
 HOT = 0.1
 """Share of the neurons whose share of the activity is shown."""
 
@@ -109,7 +108,7 @@ def show(found: Figures | Tables, console: Console) -> None:
     console.print(f"{found.model}, {tokens}; {said}", highlight=False)
     quantiles = [f"|a| {each:.0%}" for each in QUANTILES]
     head = "layer", "neurons", "sparsity", "least to most", *quantiles, "largest", "kurtosis"
-    table = Table(*head, "mask from", f"hottest {HOT:.0%}", "never active", **_PLAIN)
+    table = plain_table(*head, "mask from", f"hottest {HOT:.0%}", "never active")
     for layer in found.layers:
         table.add_row(*_cells(layer))
     console.print(table)
@@ -137,7 +136,7 @@ def _text(value: float | None, form: str = "") -> str:
 
 
 def _show_tables(found: Tables, console: Console) -> None:
-    table = Table("layer", *found.sparsities, **_PLAIN)
+    table = plain_table("layer", *found.sparsities)
     layers = max(map(len, found.sparsities.values()))
     for layer in range(layers):
         shares = [each[layer] if layer < len(each) else None for each in found.sparsities.values()]

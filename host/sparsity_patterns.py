@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from host import sparsity_patterns_report as reports
-from host.consoles import for_results, working
+from host.consoles import for_results, say_written, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
@@ -75,7 +75,7 @@ def patterns(
     ] = None,
 ) -> None:
     """How far one token's wanted rows foretell the next one's, beside chance."""
-    check_writable(*(path for path in (json_file, plot_file) if path is not None))
+    check_writable(json_file, plot_file)
     keep_inputs((json_file, plot_file), model, masks, text)
     check_plot(plot_file)
     recorded = masks is not None or model == SHIPPED
@@ -111,8 +111,7 @@ def patterns(
     reports.show(found, for_results())
     if found.similar is not None:
         reports.show_similar(found.similar, for_results())
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    say_written(files)
 
 
 def _recorded(file: Path | None) -> reports.Report:

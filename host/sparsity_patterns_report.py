@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 
+from host.consoles import plain_table
 from host.plots import new_figure
 from sparsity.patterns import Masks, batch_sparsity, consecutive, last_token, union_sparsity
 from sparsity.similar import SimilarInputs
@@ -188,7 +188,7 @@ def show_similar(found: SimilarInputs, console: Console) -> None:
 
 
 def _print(console: Console, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    table = Table(*head, box=None, pad_edge=False)
+    table = plain_table(*head)
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from host.consoles import for_results, working
+from host.consoles import for_results, plain_table, say_written, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
@@ -56,7 +56,7 @@ def peers(
 
     For every level: zeros on text that was not calibrated on, perplexity, and calibration time.
     """
-    check_writable(*(path for path in (json_file, plot) if path is not None))
+    check_writable(json_file, plot)
     keep_inputs((json_file, plot), model, text)
     check_plot(plot)
     levels = _levels(at)
@@ -74,8 +74,7 @@ def peers(
         files[json_file] = (json.dumps(dataclasses.asdict(found), indent=1) + "\n").encode()
     write_whole(files)
     show(found, for_results())
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    say_written(files)
 
 
 def _levels(at: list[float] | None) -> tuple[float, ...]:
@@ -109,7 +108,7 @@ def show(found: Comparison, console: Console) -> None:
         "rise",
         "calibrated in",
     )
-    table = Table(*names, box=None, pad_edge=False)
+    table = plain_table(*names)
     for row in found.rows:
         table.add_row(*_cells(row, found.rise(row)), end_section=row is _last(found, row.target))
     console.print(table)
@@ -136,7 +135,7 @@ def _cells(row: Row, rise: float) -> list[str]:
 def _thresholds(found: Comparison) -> Table:
     rows = [row for row in found.rows if row.method in _shown(found)]
     heads = [f"{row.method} {row.target:.0%}" for row in rows]
-    table = Table("layer", *heads, box=None, pad_edge=False)
+    table = plain_table("layer", *heads)
     for layer, values in enumerate(zip(*(row.thresholds for row in rows), strict=True)):
         table.add_row(str(layer), *(f"{value:.5f}" for value in values))
     return table

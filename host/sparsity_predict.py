@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from host import sparsity_predict_report as reports
-from host.consoles import for_results, working
+from host.consoles import for_results, say_written, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
@@ -82,7 +82,7 @@ def predict(
     ] = None,
 ) -> None:
     """Predict zero rows from sign bits before a weight is read: precision, misses, error, bytes."""
-    check_writable(*(path for path in (json_file, plot) if path is not None))
+    check_writable(json_file, plot)
     keep_inputs((json_file, plot), model, package)
     check_plot(plot)
     if package is not None and tokens is None:
@@ -111,8 +111,7 @@ def predict(
         files[json_file] = (found.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)
     reports.show(found, for_results())
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    say_written(files)
 
 
 def _layers(

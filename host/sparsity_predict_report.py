@@ -10,6 +10,7 @@ import pydantic
 from rich.console import Console
 from rich.table import Table
 
+from host.consoles import plain_table
 from host.plots import new_figure
 from sparsity.errors import SparsityError
 from sparsity.predictor import theory
@@ -151,7 +152,7 @@ def show(report: Report, console: Console) -> None:
 def _table(first: str, rows: Sequence[Judged]) -> Table:
     names = "predictor", first, "skipped", "precision", "recall", "missed", "output error"
     names += () if first == "alpha" else ("alpha", "bytes read")
-    table = Table(*names, box=None, pad_edge=False)
+    table = plain_table(*names)
     for row in rows:
         asked = f"{row.alpha:.4g}" if row.missed_target is None else f"{row.missed_target:.0%}"
         shares = (row.skipped, row.precision, row.recall, row.missed, row.output_error or 0.0)

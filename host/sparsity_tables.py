@@ -7,23 +7,22 @@ and added here (`host.sparsity_tables_npu`).
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from host import sparsity_tables_npu as npus
 from host import sparsity_tables_report as reports
+from host.consoles import for_results, say_written, working
 from host.outputs import check_writable, write_whole
 from host.plots import check_plot, rendered
 from sparsity.tables.catalogue import figures
 from sparsity.tables.figure import SeedFigure
 
-PIPE_COLUMNS = 160
-"""Width of the tables where there is no terminal to ask."""
+COLUMNS = 160
+"""Width of the tables, with a sentence to each figure."""
 
 
 class Seed(StrEnum):
@@ -60,27 +59,26 @@ def tables(
     ] = None,
 ) -> None:
     """Show every table and figure that the three seeds state beside what comes out here."""
-    check_writable(*(path for path in (json_file, plot) if path is not None))
+    check_writable(json_file, plot)
     check_plot(plot)
     made = reports.report(_found(seed, npu))
     files = {} if plot is None else {plot: rendered(reports.draw(made.figures), plot)}
     if json_file is not None:
         files[json_file] = (made.model_dump_json(indent=1) + "\n").encode()
     write_whole(files)
-    reports.show(made, Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS))
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    reports.show(made, for_results(COLUMNS))
+    say_written(files)
 
 
 def _found(seed: Seed, npu: Simulated) -> list[SeedFigure]:
     """The list, with the simulated entries behind the rest of the first seed's."""
     found: list[SeedFigure] = []
-    with Console(stderr=True).status("working out") as status:
+    with working("working out") as say:
         for number in range(3) if seed is Seed.ALL else [int(seed)]:
             found += figures(number)
             if number == 0:
                 for device in _devices(npu):
-                    status.update(f"simulating {npus.NAMES[device]}")
+                    say(f"simulating {npus.NAMES[device]}")
                     found += npus.figures(device)
     return found
 

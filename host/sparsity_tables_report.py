@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pydantic
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from host.consoles import plain_table
 from host.plots import new_figure
 from sparsity.tables.catalogue import SEEDS, totals
 from sparsity.tables.figure import SeedFigure, Verdict
@@ -60,7 +61,7 @@ def report(found: Sequence[SeedFigure]) -> Report:
 def show(made: Report, console: Console) -> None:
     """Print a table for each part of each seed, and the summary."""
     for (seed, name), part in groupby(made.figures, key=lambda each: (each.seed, each.table)):
-        console.print(f"\nSeed {seed}, {escape(name)}", style="bold", highlight=False)
+        console.print(f"\nSeed {seed}, {name}", style="bold", highlight=False)
         console.print(_table(list(part)), highlight=False)
     shown = sorted({each.seed for each in made.figures})
     console.print("", *(f"Seed {number}: {SEEDS[number]}" for number in shown), sep="\n")
@@ -77,7 +78,7 @@ def summary(made: Report) -> str:
 
 
 def _table(part: Sequence[SeedFigure]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     table.add_column("what", ratio=5)
     table.add_column("seed", ratio=2)
     table.add_column("ours", ratio=2)
@@ -86,11 +87,11 @@ def _table(part: Sequence[SeedFigure]) -> Table:
     for each in part:
         colour = _COLOURS[each.verdict]
         table.add_row(
-            escape(each.what),
-            escape(each.printed),
-            "-" if each.ours is None else escape(f"{value(each.ours)} {each.unit}".strip()),
-            f"[{colour}]{each.verdict}[/]",
-            escape(each.sentence),
+            each.what,
+            each.printed,
+            "-" if each.ours is None else f"{value(each.ours)} {each.unit}".strip(),
+            Text(each.verdict, colour),
+            each.sentence,
         )
     return table
 

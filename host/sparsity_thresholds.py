@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import TypeAdapter
 from rich.console import Console
-from rich.table import Table
 
-from host.consoles import for_results, working
+from host.consoles import for_results, plain_table, say_written, working
 from host.errors import UsageError
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, new_figure, rendered
@@ -69,7 +68,7 @@ def thresholds(
     ] = None,
 ) -> None:
     """Zero small activations of a real model, by several rules, and see what the model loses."""
-    check_writable(*(path for path in (json_file, plot) if path is not None))
+    check_writable(json_file, plot)
     keep_inputs((json_file, plot), model, text)
     check_plot(plot)
     if curve and sparsity:
@@ -88,8 +87,7 @@ def thresholds(
         files[json_file] = TypeAdapter(TradeOff).dump_json(found, indent=1) + b"\n"
     write_whole(files)
     show(found, opened.model.gated, for_results())
-    if files:
-        typer.echo(f"wrote {' and '.join(map(str, files))}")
+    say_written(files)
 
 
 def _fitting(gated: bool) -> list[str]:
@@ -104,7 +102,7 @@ def show(found: TradeOff, gated: bool, console: Console) -> None:
         f"{found.fitted_tokens} tokens, judged by {found.judged_tokens} others",
         highlight=False,
     )
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     table.add_column("rule")
     for title in ("asked", "zeroed", "by layer", "token sd", "least"):
         table.add_column(title, justify="right")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from host.consoles import plain_table
 from host.plots import new_figure
 from host.token.report import SourceTime, TokenTime, shown_profile
 from host.token.sources import FEW_BITS
@@ -42,7 +43,7 @@ def show(found: TokenTime, console: Console) -> None:
 
 
 def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = plain_table()
     for number, title in enumerate(titles):
         table.add_column(title, justify="right" if number else "left")
     return table
