@@ -23,7 +23,7 @@ from sparsity.capture import load_use_lite
 from sparsity.models import catalogue
 from sparsity.models.catalogue import Opened
 from sparsity.models.text import Windows
-from sparsity.patterns import Masks
+from sparsity.patterns import Mask
 from sparsity.recorded import read_recorded
 from sparsity.recording import naming
 from sparsity.recording.reading import is_recording, read
@@ -94,12 +94,7 @@ def patterns(
     else:
         with working(f"running {model}"):
             opened = catalogue.open_model(model)
-            found = _run(
-                opened,
-                layer,
-                sparsity,
-                opened.windows(FIT_TOKENS, tokens, text),
-            )
+            found = _run(opened, layer, sparsity, opened.windows(FIT_TOKENS, tokens, text))
             if similar_inputs:
                 found.similar = _similar(opened, found.threshold_sparsity, text)
     files: dict[Path, bytes] = {}
@@ -123,19 +118,19 @@ def _recorded(file: Path | None) -> reports.Report:
     )
 
 
-def _shipped() -> dict[int, Masks]:
+def _shipped() -> dict[int, list[Mask]]:
     capture = load_use_lite()
     return {n: [each != 0 for each in capture.texts(n)] for n in range(capture.layers)}
 
 
-def _read(file: Path) -> dict[int, Masks]:
-    """Masks by layer: of a recording all that it has, or the layer that is named."""
+def _read(file: Path) -> dict[int, list[Mask]]:
+    """Masks of every text by layer: of a recording all that it has, or the layer that is named."""
     if naming.is_named(file):
         return {naming.layer_of(file): naming.texts(file)}
     if is_recording(file):
         recording = read(file)
         return {layer: recording.texts(layer) for layer in recording.layers}
-    return {0: read_recorded(file).masks}
+    return {0: [read_recorded(file).masks]}
 
 
 def _run(

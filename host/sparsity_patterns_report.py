@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from host.consoles import plain_table
 from host.plots import new_figure
-from sparsity.patterns import Masks, batch_sparsity, consecutive, last_token, union_sparsity
+from sparsity.patterns import Mask, batch_sparsity, consecutive, last_token, union_sparsity
 from sparsity.similar import SimilarInputs
 
 if TYPE_CHECKING:
@@ -79,9 +80,8 @@ class Report(BaseModel):
     similar: SimilarInputs | None = None
 
 
-def figures(layer: int, masks: Masks) -> LayerPatterns:
-    """All figures of one layer, as far as its texts are long enough."""
-    texts = [masks] if isinstance(masks, np.ndarray) else masks
+def figures(layer: int, texts: Sequence[Mask]) -> LayerPatterns:
+    """All figures of one layer, from the masks of every text, as far as texts are long enough."""
     longest = max(map(len, texts))
     every = np.concatenate(texts)
     tokens, neurons = every.shape
@@ -91,23 +91,23 @@ def figures(layer: int, masks: Masks) -> LayerPatterns:
         tokens=tokens,
         neurons=neurons,
         sparsity=sparsity,
-        matches=[_match(masks, distance) for distance in DISTANCES if distance < longest],
+        matches=[_match(texts, distance) for distance in DISTANCES if distance < longest],
         unions=[
             Union(
                 tokens=window,
-                neighbours=union_sparsity(masks, window),
-                strangers=batch_sparsity(masks, window),
+                neighbours=union_sparsity(texts, window),
+                strangers=batch_sparsity(texts, window),
                 independent=sparsity**window,
             )
             for window in WINDOWS
             if window <= longest
         ],
-        prefetch=[_ahead(masks, history) for history in HISTORIES if history < longest],
+        prefetch=[_ahead(texts, history) for history in HISTORIES if history < longest],
     )
 
 
-def _match(masks: Masks, distance: int) -> Match:
-    found = consecutive(masks, distance)
+def _match(texts: Sequence[Mask], distance: int) -> Match:
+    found = consecutive(texts, distance)
     return Match(
         distance=distance,
         match=found.match,
@@ -118,8 +118,8 @@ def _match(masks: Masks, distance: int) -> Match:
     )
 
 
-def _ahead(masks: Masks, history: int) -> Ahead:
-    found = last_token(masks, history)
+def _ahead(texts: Sequence[Mask], history: int) -> Ahead:
+    found = last_token(texts, history)
     return Ahead(history=history, loaded=found.loaded, missed=found.missed, useless=found.useless)
 
 
