@@ -31,6 +31,12 @@ MADE = {"d": 4096, "k": 2048, "sparsity": 0.92, "tau": 8.0, "seed": 0}
 """A synthetic layer unless it is said, as `make_layer` takes it."""
 RUN_TOKENS = 512
 """Tokens that a model is run over unless it is said."""
+ALPHAS = 1.0, 1.03
+"""Judged unless others are named: SparseInfer's least and greatest."""
+
+
+def _of_made(name: str) -> str:
+    return f"of a synthetic layer; default: {MADE[name]:g}"
 
 
 def predict(
@@ -46,14 +52,20 @@ def predict(
     ] = None,
     alpha: Annotated[
         list[float] | None,
-        typer.Option(help="rows are skipped where alpha x positive < negative; default: 1.0, 1.03"),
+        typer.Option(
+            help="rows are skipped where alpha x positive < negative; default: "
+            f"{', '.join(map(str, ALPHAS))}"
+        ),
     ] = None,
     bits: Annotated[
         int, typer.Option(help="bits of the activations, 1 to 8; 1 is SparseInfer")
     ] = 1,
     missed: Annotated[
         list[float] | None,
-        typer.Option(help="calibrate to this share of active neurons missed; default: 2, 5, 10 %"),
+        typer.Option(
+            help="calibrate to this share of active neurons missed; default: "
+            f"{', '.join(map(str, MISSED))}"
+        ),
     ] = None,
     rank: Annotated[
         list[int] | None, typer.Option(help="add low-rank predictors, trained here, of this rank")
@@ -65,15 +77,13 @@ def predict(
         int | None,
         typer.Option(help="to take; with --package, or of a model that runs, piper takes all"),
     ] = None,
-    width: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 4096")] = None,
-    neurons: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 2048")] = None,
-    sparsity: Annotated[
-        float | None, typer.Option(help="of a synthetic layer; default: 0.92")
-    ] = None,
+    width: Annotated[int | None, typer.Option(help=_of_made("d"))] = None,
+    neurons: Annotated[int | None, typer.Option(help=_of_made("k"))] = None,
+    sparsity: Annotated[float | None, typer.Option(help=_of_made("sparsity"))] = None,
     tau: Annotated[
-        float | None, typer.Option(help="how much a synthetic layer's rows differ; default: 8")
+        float | None, typer.Option(help=f"how much rows differ, {_of_made('tau')}")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="of a synthetic layer; default: 0")] = None,
+    seed: Annotated[int | None, typer.Option(help=_of_made("seed"))] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="where the figures go as JSON")
     ] = None,
@@ -102,7 +112,7 @@ def predict(
     with working("predicting (the first run ever also compiles)"):
         for each in _layers(model, layer, package, tokens, MADE | made):
             found.layers.append(
-                reports.judge_layer(each, alpha or [1.0, 1.03], bits, missed or MISSED, rank or ())
+                reports.judge_layer(each, alpha or ALPHAS, bits, missed or MISSED, rank or ())
             )
             if plot is not None:
                 curves[each.name] = compare(each, rank or (), CURVE)
