@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsity.errors import ShapeError
 from sparsity.predictor.planes import quantise
+from sparsity.predictor.signs import check_matrix
 
 SCALE_BYTES = 2
 """Of a row's scale, as bfloat16."""
@@ -24,10 +24,7 @@ def rounded(weights: NDArray[Any], bits: int) -> NDArray[np.float32]:
     Raises:
         ShapeError: not a matrix, bits outside 1 to 8, or a weight that is not finite.
     """
-    if weights.ndim != 2:
-        raise ShapeError(
-            f"weights of shape {list(weights.shape)} are no matrix: give one row per neuron"
-        )
+    check_matrix(weights)
     levels = quantise(weights, bits).astype(np.float64)
     scale = (levels * weights).sum(axis=1, keepdims=True)
     scale /= np.square(levels).sum(axis=1, keepdims=True)

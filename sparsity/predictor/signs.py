@@ -96,6 +96,14 @@ def pack_bits(bits: NDArray[np.bool_]) -> Words:
     return words.view("<u8").astype(np.uint64, copy=False)
 
 
+def check_matrix(weights: NDArray[Any]) -> None:
+    """Refuse weights that are not [rows, width], or none; ShapeError."""
+    if weights.ndim != 2 or not weights.size:
+        raise ShapeError(
+            f"weights of shape {list(weights.shape)} are no matrix: give one row per neuron"
+        )
+
+
 def pack_signs(
     values: NDArray[Any], form: str = "", zero_point: ZeroPoint | None = None
 ) -> SignBits:
@@ -104,10 +112,7 @@ def pack_signs(
     Raises:
         ShapeError: not a matrix, or one without a value, or `negative`'s reasons.
     """
-    if values.ndim != 2 or not values.size:
-        raise ShapeError(
-            f"weights of shape {list(values.shape)} are no matrix: give one row per neuron"
-        )
+    check_matrix(values)
     bits = negative(values, form, zero_point)
     return SignBits(pack_bits(bits), bits.shape[1])
 
