@@ -21,6 +21,18 @@ from host import plan_rows, plan_table
 from host import run as runner
 from host.consoles import say_written
 from host.errors import UsageError
+from host.gather_options import (
+    Channels,
+    Columns,
+    Layer,
+    Mask,
+    Model,
+    RowBytes,
+    Rows,
+    Seed,
+    Sparsity,
+    Token,
+)
 from host.gathers import Gather, plan_gather, words_for
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plan_explain import explain as explain_gather
@@ -35,26 +47,15 @@ TABLE_OPTIONS = "table", "rows_per_bd", "quick", "json_file"
 def plan(
     ctx: typer.Context,
     device: Annotated[str, typer.Option(help="npu1 (Phoenix) or npu2 (Strix)")] = "npu1",
-    model: Annotated[
-        str | None, typer.Option(help="shape by name, e.g. use-lite, relullama-7b")
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="rows of the matrix, with --row-bytes")] = None,
-    row_bytes: Annotated[int | None, typer.Option(help="bytes of a row, a multiple of 4")] = None,
-    mask: Annotated[
-        str | None, typer.Option(help="model, random, alternating, contiguous, or a file")
-    ] = None,
-    sparsity: Annotated[
-        float | None,
-        typer.Option(help="share of rows not wanted, 0 to 1; default: as published, else 0.9"),
-    ] = None,
-    layer: Annotated[
-        int | None, typer.Option(help="layer whose activations or sparsity are meant; default: 0")
-    ] = None,
-    token: Annotated[
-        int | None, typer.Option(help="token of the real activations; default: 0")
-    ] = None,
-    columns: Annotated[int | None, typer.Option(help="columns used; default: all")] = None,
-    channels: Annotated[int, typer.Option(help="shim channels per column and direction")] = 1,
+    model: Model = None,
+    rows: Rows = None,
+    row_bytes: RowBytes = None,
+    mask: Mask = None,
+    sparsity: Sparsity = None,
+    layer: Layer = None,
+    token: Token = None,
+    columns: Columns = None,
+    channels: Channels = 1,
     profile: Annotated[
         str, typer.Option(help="low, central or high: whose costs decide how work is shared out")
     ] = "central",
@@ -65,7 +66,7 @@ def plan(
     max_gap: Annotated[
         int, typer.Option(help="rows between runs that are moved rather than split")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="seed of random masks and weights")] = 0,
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="where the stream goes (insts.bin)")] = None,
     weights_address: Annotated[
         str | None, typer.Option(help="device address of the weights, for --addressing absolute")

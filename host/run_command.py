@@ -14,9 +14,21 @@ from rich.console import Console
 
 from host import run as runner
 from host.cases import AUTO
-from host.consoles import for_messages, for_results, working
+from host.consoles import for_messages, for_results, say_written, working
 from host.device import Device, open_device
 from host.errors import UsageError
+from host.gather_options import (
+    Channels,
+    Columns,
+    Layer,
+    Mask,
+    Model,
+    RowBytes,
+    Rows,
+    Seed,
+    Sparsity,
+    Token,
+)
 from host.outputs import check_writable, keep_inputs, write_whole
 from host.plots import check_plot, rendered
 from host.progress import progress
@@ -38,23 +50,16 @@ def run(
     backend: Annotated[
         str, typer.Option(help="sim, xrt (this machine's NPU), auto (the NPU if there is one)")
     ] = "sim",
-    model: Annotated[
-        str | None, typer.Option(help="shape by name, e.g. use-lite, relullama-7b")
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="rows of the matrix, with --row-bytes")] = None,
-    row_bytes: Annotated[int | None, typer.Option(help="bytes of a row, a multiple of 4")] = None,
-    mask: Annotated[
-        str | None, typer.Option(help="model, random, alternating, contiguous, or a file")
-    ] = None,
-    sparsity: Annotated[
-        float | None,
-        typer.Option(help="share of rows not wanted, 0 to 1; default: as published, else 0.9"),
-    ] = None,
+    model: Model = None,
+    rows: Rows = None,
+    row_bytes: RowBytes = None,
+    mask: Mask = None,
+    sparsity: Sparsity = None,
     phase: Annotated[
         str, typer.Option(help="all, or some of dense,phase0,phase1,phase2,host,auto")
     ] = "all",
-    columns: Annotated[int | None, typer.Option(help="columns used; default: all")] = None,
-    channels: Annotated[int, typer.Option(help="shim channels per column and direction")] = 1,
+    columns: Columns = None,
+    channels: Channels = 1,
     profile: Annotated[
         str, typer.Option(help="low, central, high, or band (central with band)")
     ] = "band",
@@ -71,14 +76,9 @@ def run(
     clock_mhz: Annotated[
         float | None, typer.Option(help="array clock; default: the device's")
     ] = None,
-    seed: Annotated[int, typer.Option(help="seed of random masks and weights")] = 0,
-    layer: Annotated[
-        int | None,
-        typer.Option(help="layer whose activations or published sparsity are meant; default: 0"),
-    ] = None,
-    token: Annotated[
-        int | None, typer.Option(help="token of the real activations; default: 0")
-    ] = None,
+    seed: Seed = 0,
+    layer: Layer = None,
+    token: Token = None,
     sweep: Annotated[bool, typer.Option(help="also sweep random masks, for the plot")] = True,
     ffn: Annotated[
         str | None,
@@ -154,33 +154,33 @@ def run(
 
 def _run(options: runner.Options, opened: Device, json_file: Path, plot_file: Path) -> None:
     job = runner.job(options, opened)
-    if OUT in (json_file.parent, plot_file.parent):
-        OUT.mkdir(exist_ok=True)
-    check_writable(json_file, plot_file)
-    keep_inputs((json_file, plot_file), options.mask)
-    check_plot(plot_file)
+    _check_outputs(json_file, plot_file, options.mask)
     what = "simulating (the first run ever also compiles)" if opened.backend == "sim" else "running"
     with progress(what, job.steps, err) as advance:
         report = runner.run(job, advance)
     data = (report.model_dump_json(indent=1) + "\n").encode()
     write_whole({json_file: data, plot_file: rendered(draw(report), plot_file)})
     show(report, out)
-    out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)
+    say_written((json_file, plot_file))
     if not all(case.data_ok for case in (*report.cases, *report.sweep)):
         err.print("error: data came out wrong; see the table")
         raise typer.Exit(1)
 
 
 def _run_ffn(options: token_command.Options, json_file: Path, plot_file: Path) -> None:
-    if OUT in (json_file.parent, plot_file.parent):
-        OUT.mkdir(exist_ok=True)
-    check_writable(json_file, plot_file)
-    keep_inputs((json_file, plot_file), options.model)
-    check_plot(plot_file)
+    _check_outputs(json_file, plot_file, options.model)
     with working(f"reading {options.model}"):
         model = token_command.model_masks(options)
     with progress("simulating", token_command.steps(model, options), err) as advance:
         found = token_command.run_ffn(options, model, advance)
     write_whole(token_command.files(found, json_file, plot_file))
     token_show.show(found, for_results(token_show.COLUMNS))
-    out.print(f"wrote {json_file} and {plot_file}", markup=False, highlight=False, soft_wrap=True)
+    say_written((json_file, plot_file))
+
+
+def _check_outputs(json_file: Path, plot_file: Path, read: str | None) -> None:
+    if OUT in (json_file.parent, plot_file.parent):
+        OUT.mkdir(exist_ok=True)
+    check_writable(json_file, plot_file)
+    keep_inputs((json_file, plot_file), read)
+    check_plot(plot_file)
