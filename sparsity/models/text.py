@@ -29,6 +29,18 @@ def help_topics() -> list[str]:
     return [text for _, text in sorted(pydoc_topics.topics.items())]
 
 
+def read_text(path: str | PathLike[str]) -> str:
+    """Return a file's text, without the byte order mark that some editors put first.
+
+    Raises:
+        CaptureError: no such file, or not UTF-8.
+    """
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaptureError(f"{path} cannot be read as UTF-8 text: {reason(error)}") from None
+
+
 def texts_of(path: str | PathLike[str] | None) -> list[str]:
     """Return a file's paragraphs (blocks between blank lines), or the help topics without a file.
 
@@ -37,11 +49,7 @@ def texts_of(path: str | PathLike[str] | None) -> list[str]:
     """
     if path is None:
         return help_topics()
-    try:
-        text = Path(path).read_text("utf-8-sig")  # some editors put a byte order mark first
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaptureError(f"{path} cannot be read as UTF-8 text: {reason(error)}") from None
-    kept = [f"{block}\n\n" for block in _BLANK_LINES.split(text) if block.strip()]
+    kept = [f"{block}\n\n" for block in _BLANK_LINES.split(read_text(path)) if block.strip()]
     if not kept:
         raise CaptureError(f"{path} holds no text")
     return kept

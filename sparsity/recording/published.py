@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsity.errors import CaptureError
-from sparsity.npy import reason
+from sparsity.models.text import read_text
 from sparsity.shapes import shape
 
 
@@ -65,10 +65,7 @@ def read_tables(path: str | PathLike[str], neurons: int | None = None) -> list[S
         CaptureError: unreadable, of another form, a layer missing, or no share.
     """
     source = Path(path)
-    try:
-        text = source.read_text("utf-8-sig")  # spreadsheets put a byte order mark first
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaptureError(f"{source} cannot be read as UTF-8 text: {reason(error)}") from None
+    text = read_text(source)
     if source.suffix.lower() == ".json":
         return _json(source, text)
     return _csv(source, text, neurons)
